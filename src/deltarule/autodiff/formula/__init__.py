@@ -1,0 +1,1 @@
+"""Formulas as expression trees: built, evaluated with NumPy, and written as LaTeX and as code."""

@@ -1,0 +1,159 @@
+"""The functions that formulas may use: one row each, with NumPy meaning and LaTeX notation.
+
+Element-wise functions are called by their Array API names, so the same name also finds deltarule's
+operation and the line of an emitted program. Adding a function is one row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# Binding strength in notation, weakest first; an operand weaker than its place gets parentheses.
+SUM, NEGATIVE, PRODUCT, POWER, ATOM = range(1, 6)
+
+
+@dataclass(frozen=True)
+class FunctionRow:
+    """value: the NumPy meaning. latex: template over its arguments. strength: of the whole;
+    places: the strength that each argument needs. source: Python operator template, if it has one."""
+
+    value: Callable[..., Any]
+    latex: str
+    strength: int = ATOM
+    places: tuple[int, ...] = ()
+    source: str = ""
+
+
+_erf = np.frompyfunc(math.erf, 1, 1)
+
+
+def _erf_array(x: Any) -> Any:
+    return np.asarray(_erf(x), dtype=np.float64)
+
+
+def _sigmoid(x: Any) -> Any:
+    decay = np.exp(-np.abs(x))
+    return np.where(np.asarray(x) >= 0, 1.0, decay) / (1.0 + decay)
+
+
+def _bracket(compare: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda left, right: np.where(compare(left, right), 1.0, 0.0)
+
+
+def _named(name: str) -> str:
+    return rf"\operatorname{{{{{name}}}}}\left({{0}}\right)"
+
+
+FUNCTIONS: dict[str, FunctionRow] = {
+    "add": FunctionRow(np.add, "{0} + {1}", SUM, (SUM, SUM), "{0} + {1}"),
+    "subtract": FunctionRow(np.subtract, "{0} - {1}", SUM, (SUM, PRODUCT), "{0} - {1}"),
+    "multiply": FunctionRow(np.multiply, r"{0} \, {1}", PRODUCT, (PRODUCT, PRODUCT), "{0} * {1}"),
+    "divide": FunctionRow(np.divide, r"\frac{{{0}}}{{{1}}}", PRODUCT, (0, 0), "{0} / {1}"),
+    "floor_divide": FunctionRow(np.floor_divide, r"\left\lfloor \tfrac{{{0}}}{{{1}}} \right\rfloor", ATOM, (0, 0)),
+    "remainder": FunctionRow(np.remainder, r"{0} \bmod {1}", PRODUCT, (PRODUCT, POWER)),
+    "pow": FunctionRow(np.power, "{0}^{{{1}}}", POWER, (ATOM, 0), "{0} ** {1}"),
+    "negative": FunctionRow(np.negative, "-{0}", NEGATIVE, (PRODUCT,), "-{0}"),
+    "abs": FunctionRow(np.abs, r"\left|{0}\right|"),
+    "sign": FunctionRow(np.sign, _named("sign")),
+    "exp": FunctionRow(np.exp, "e^{{{0}}}", POWER, (0,)),
+    "expm1": FunctionRow(np.expm1, "e^{{{0}}} - 1", SUM, (0,)),
+    "log": FunctionRow(np.log, r"\ln {0}", PRODUCT, (ATOM,)),
+    "log1p": FunctionRow(np.log1p, r"\ln \left(1 + {0}\right)", PRODUCT, (SUM,)),
+    "log2": FunctionRow(np.log2, r"\log_2 {0}", PRODUCT, (ATOM,)),
+    "log10": FunctionRow(np.log10, r"\log_{{10}} {0}", PRODUCT, (ATOM,)),
+    "sqrt": FunctionRow(np.sqrt, r"\sqrt{{{0}}}"),
+    "square": FunctionRow(np.square, "{0}^{{2}}", POWER, (ATOM,)),
+    "sin": FunctionRow(np.sin, r"\sin {0}", PRODUCT, (ATOM,)),
+    "cos": FunctionRow(np.cos, r"\cos {0}", PRODUCT, (ATOM,)),
+    "tan": FunctionRow(np.tan, r"\tan {0}", PRODUCT, (ATOM,)),
+    "asin": FunctionRow(np.arcsin, r"\arcsin {0}", PRODUCT, (ATOM,)),
+    "acos": FunctionRow(np.arccos, r"\arccos {0}", PRODUCT, (ATOM,)),
+    "atan": FunctionRow(np.arctan, r"\arctan {0}", PRODUCT, (ATOM,)),
+    "atan2": FunctionRow(np.arctan2, r"\operatorname{{atan2}}\left({0}, {1}\right)"),
+    "sinh": FunctionRow(np.sinh, r"\sinh {0}", PRODUCT, (ATOM,)),
+    "cosh": FunctionRow(np.cosh, r"\cosh {0}", PRODUCT, (ATOM,)),
+    "tanh": FunctionRow(np.tanh, r"\tanh {0}", PRODUCT, (ATOM,)),
+    "asinh": FunctionRow(np.arcsinh, _named("arsinh")),
+    "acosh": FunctionRow(np.arccosh, _named("arcosh")),
+    "atanh": FunctionRow(np.arctanh, _named("artanh")),
+    "erf": FunctionRow(_erf_array, _named("erf")),
+    "sigmoid": FunctionRow(_sigmoid, r"\sigma\left({0}\right)"),
+    "maximum": FunctionRow(np.maximum, r"\max\left({0}, {1}\right)"),
+    "minimum": FunctionRow(np.minimum, r"\min\left({0}, {1}\right)"),
+    "floor": FunctionRow(np.floor, r"\left\lfloor {0} \right\rfloor"),
+    "ceil": FunctionRow(np.ceil, r"\left\lceil {0} \right\rceil"),
+    "round": FunctionRow(np.round, _named("round")),
+    "trunc": FunctionRow(np.trunc, _named("trunc")),
+    "where": FunctionRow(
+        lambda condition, chosen, otherwise: np.where(np.asarray(condition) != 0, chosen, otherwise),
+        r"\begin{{cases}} {1} & \text{{if }} {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
+    ),
+    "equal": FunctionRow(_bracket(np.equal), r"\left[{0} = {1}\right]"),
+    "not_equal": FunctionRow(_bracket(np.not_equal), r"\left[{0} \ne {1}\right]"),
+    "less": FunctionRow(_bracket(np.less), r"\left[{0} < {1}\right]"),
+    "less_equal": FunctionRow(_bracket(np.less_equal), r"\left[{0} \le {1}\right]"),
+    "greater": FunctionRow(_bracket(np.greater), r"\left[{0} > {1}\right]"),
+    "greater_equal": FunctionRow(_bracket(np.greater_equal), r"\left[{0} \ge {1}\right]"),
+    "logical_and": FunctionRow(_bracket(np.logical_and), r"{0} \wedge {1}", PRODUCT, (ATOM, ATOM)),
+    "logical_or": FunctionRow(_bracket(np.logical_or), r"{0} \vee {1}", PRODUCT, (ATOM, ATOM)),
+    "logical_not": FunctionRow(lambda x: np.where(x, 0.0, 1.0), r"\neg {0}", PRODUCT, (ATOM,)),
+    "isnan": FunctionRow(lambda x: np.where(np.isnan(x), 1.0, 0.0), r"\left[{0} = \text{{NaN}}\right]"),
+    "isinf": FunctionRow(lambda x: np.where(np.isinf(x), 1.0, 0.0), r"\left[\left|{0}\right| = \infty\right]"),
+    "isfinite": FunctionRow(
+        lambda x: np.where(np.isfinite(x), 1.0, 0.0), r"\left[\left|{0}\right| < \infty\right]"
+    ),
+}
+
+REDUCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
+    "sum": (np.sum, r"\sum"),
+    "prod": (np.prod, r"\prod"),
+    "max": (np.max, r"\max"),
+    "min": (np.min, r"\min"),
+}
+
+
+@dataclass(frozen=True)
+class ArrayFunctionRow:
+    """value(*arrays, **options): the NumPy meaning. latex: template over arguments and options."""
+
+    value: Callable[..., Any]
+    latex: str
+    strength: int = ATOM
+    places: tuple[int, ...] = ()
+
+
+def _sum_to(x: Any, shape: tuple[int, ...]) -> Any:
+    x = np.asarray(x)
+    skipped = x.ndim - len(shape)
+    axes = tuple(range(skipped)) + tuple(
+        axis + skipped for axis, extent in enumerate(shape) if extent == 1 != x.shape[axis + skipped]
+    )
+    return np.sum(x, axis=axes, keepdims=True).reshape(shape)
+
+
+def _transpose(x: Any) -> Any:
+    return np.swapaxes(x, -1, -2) if np.ndim(x) >= 2 else x
+
+
+ARRAY_FUNCTIONS: dict[str, ArrayFunctionRow] = {
+    "matmul": ArrayFunctionRow(np.matmul, r"{0} \, {1}", PRODUCT, (PRODUCT, PRODUCT)),
+    "transpose": ArrayFunctionRow(_transpose, r"{0}^{{\mathsf{{T}}}}", POWER, (ATOM,)),
+    "sum_to": ArrayFunctionRow(_sum_to, r"\operatorname{{sum\_to}}_{{{shape}}}\left({0}\right)"),
+    "broadcast_to": ArrayFunctionRow(np.broadcast_to, r"\operatorname{{broadcast}}_{{{shape}}}\left({0}\right)"),
+    "sum": ArrayFunctionRow(np.sum, r"\operatorname{{sum}}_{{{axis}}}\left({0}\right)"),
+    "max": ArrayFunctionRow(np.max, r"\operatorname{{max}}_{{{axis}}}\left({0}\right)"),
+    "min": ArrayFunctionRow(np.min, r"\operatorname{{min}}_{{{axis}}}\left({0}\right)"),
+    "prod": ArrayFunctionRow(np.prod, r"\operatorname{{prod}}_{{{axis}}}\left({0}\right)"),
+    "reshape": ArrayFunctionRow(np.reshape, r"\operatorname{{reshape}}_{{{shape}}}\left({0}\right)"),
+}
+
+
+def define_array_function(name: str, value: Callable[..., Any], latex: str) -> None:
+    """Adds a whole-array function for a family of operations; its file calls this once."""
+    assert name not in ARRAY_FUNCTIONS, f"array function {name!r} is defined twice"
+    ARRAY_FUNCTIONS[name] = ArrayFunctionRow(value, latex)

@@ -1,0 +1,251 @@
+"""Operation: one record that says everything about a step of a computation.
+
+A *primitive* states its value, its shape rule, its local gradient and its formula. A *group* is a
+function composed of smaller operations: `open` is that composition, and a kernel pair (`forward`,
+`backward_kernel`) may stand in for it. Every reader of the recorded graph (backward pass, gradient
+check, explainer, compiler) reads these records and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from deltarule.autodiff.formula.expression import Formula, Symbol
+from deltarule.autodiff.node import Node
+from deltarule.autodiff.recording import enable_grad, no_grad, recording
+from deltarule.autodiff.tensor import Array, Tensor
+from deltarule.errors import GradientError
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as its formula sees it: the shape of every input and output, and the options."""
+
+    shapes: dict[str, Shape]
+    parameters: dict[str, Any]
+
+    def symbol(self, name: str) -> Symbol:
+        """The symbol of an input or output, aware of its number of axes."""
+        return Symbol(name, len(self.shapes[name]))
+
+    def upstream(self, name: str = "y") -> Symbol:
+        """∂L/∂output as a symbol, named `grad_y`."""
+        return Symbol(f"grad_{name}", len(self.shapes[name]))
+
+    gradient = upstream
+
+
+class Operation:
+    """A primitive operation. Subclasses are stateless; `register` makes the one record of each.
+
+    name        what users call it
+    inputs      names of its tensor inputs; with `variadic` the last name repeats as x0, x1, ...
+    outputs     names of its outputs
+    reads       names of inputs and outputs whose elements the gradient needs: they are guarded
+                against being written into; None means all of them
+    saves       whether `forward` returns (value, saved), where `saved` is for `backward_kernel`
+    view        whether the output may share its first input's memory
+    symbols     name -> (scalar LaTeX, matrix LaTeX), where the default would not do
+    """
+
+    name: ClassVar[str] = ""
+    inputs: ClassVar[tuple[str, ...]] = ()
+    outputs: ClassVar[tuple[str, ...]] = ("y",)
+    variadic: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...] | None] = None
+    saves: ClassVar[bool] = False
+    view: ClassVar[bool] = False
+    symbols: ClassVar[dict[str, tuple[str, str]]] = {}
+
+    def shape(self, *shapes: Shape, **parameters: Any) -> Any:
+        """Shape of the output (a tuple of shapes if there are several), or a clear ShapeError."""
+        raise NotImplementedError(f"{self.name}: shape rule")
+
+    def forward(self, *arrays: Array, **parameters: Any) -> Any:
+        """Value from plain arrays, whose shapes the shape rule has accepted."""
+        raise NotImplementedError(f"{self.name}: value")
+
+    def backward(self, node: Node, *upstream: Tensor) -> Sequence[Tensor | None]:
+        """Gradient of each input from the gradient of each output, written in operations.
+
+        Being operations, gradients can be differentiated again. Inputs that need no gradient
+        (`node.needs(i)` is False) may be answered with None.
+        """
+        raise NotImplementedError(f"{self.name}: gradient")
+
+    def backward_kernel(self, node: Node, *upstream: Array) -> Sequence[Array | None]:
+        """The same on plain arrays, where nothing is recorded; a fast kernel may replace it."""
+        with no_grad():
+            gradients = self.backward(node, *(Tensor(array) for array in upstream))
+        return [None if gradient is None else gradient._array for gradient in gradients]
+
+    def formula(self, call: Call) -> Formula:
+        """The formula for these shapes and options, as expression trees."""
+        raise NotImplementedError(f"{self.name}: formula")
+
+    # ---- derived
+
+    def input_names(self, count: int) -> tuple[str, ...]:
+        """Names of `count` inputs; optional trailing inputs may be absent."""
+        if not self.variadic:
+            return self.inputs[:count]
+        fixed = self.inputs[:-1]
+        return fixed + tuple(f"{self.inputs[-1]}{i}" for i in range(count - len(fixed)))
+
+    def read_positions(self, count: int) -> tuple[Sequence[int], bool]:
+        """Which inputs, and whether the output, the gradient reads."""
+        if self.reads is None:
+            return range(count), True
+        names = self.input_names(count)
+        stems = [name.rstrip("0123456789") if self.variadic else name for name in names]
+        positions = [i for i in range(count) if names[i] in self.reads or stems[i] in self.reads]
+        return positions, any(name in self.reads for name in self.outputs)
+
+    def call(self, node: Node) -> Call:
+        """The formula's view of a recorded node."""
+        names = self.input_names(len(node.inputs))
+        shapes = {name: tensor.shape for name, tensor in zip(names, node.inputs, strict=True)}
+        shapes.update({name: value.shape for name, value in zip(self.outputs, node.values, strict=True)})
+        return Call(shapes, node.parameters)
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}>"
+
+
+class Group(Operation):
+    """An operation that is a composition of smaller ones.
+
+    `open` is its definition: its finer graph, its reference in tests and its second derivative.
+    Without kernels of its own a group computes and differentiates by `open`.
+    """
+
+    def open(self, *inputs: Tensor, **parameters: Any) -> Any:
+        """The same value composed of smaller operations (a tuple of tensors if several outputs)."""
+        raise NotImplementedError(f"{self.name}: composition")
+
+    def forward(self, *arrays: Array, **parameters: Any) -> Any:
+        with no_grad():
+            result = self.open(*(Tensor(array) for array in arrays), **parameters)
+        return tuple(part._array for part in result) if len(self.outputs) > 1 else result._array
+
+    def backward(self, node: Node, *upstream: Tensor) -> Sequence[Tensor | None]:
+        create_graph = recording.enabled
+        with enable_grad():
+            if create_graph:
+                inputs = [identity(tensor) for tensor in node.inputs]
+            else:
+                inputs = [Tensor(tensor._array, requires_grad=tensor._requires_grad) for tensor in node.inputs]
+            opened = self.open(*inputs, **node.parameters)
+            outputs = list(opened) if len(self.outputs) > 1 else [opened]
+        return _gradients(outputs, inputs, list(upstream), create_graph=create_graph)
+
+
+def _gradients(
+    outputs: list[Tensor], inputs: list[Tensor], upstream: list[Tensor], *, create_graph: bool
+) -> list[Tensor | None]:
+    """Bound to the engine by backward.py, which imports this file."""
+    raise AssertionError("deltarule.autodiff.backward was not imported")
+
+
+REGISTRY: dict[str, Operation] = {}
+
+
+def register(operation_class: type[Operation]) -> Operation:
+    """Makes the one record of an operation class and enters it in REGISTRY."""
+    operation = operation_class()
+    assert operation.name and operation.name not in REGISTRY, f"operation name {operation.name!r}"
+    REGISTRY[operation.name] = operation
+    return operation
+
+
+_NO_PARAMETERS: dict[str, Any] = {}
+
+
+def apply(operation: Operation, *inputs: Tensor, **parameters: Any) -> Any:
+    """Computes an operation and, where an input needs a gradient, records it.
+
+    Returns a tensor, or a tuple of tensors if the operation has several outputs.
+    """
+    arrays = [tensor._array for tensor in inputs]
+    operation.shape(*[array.shape for array in arrays], **parameters)
+    return record(operation, inputs, parameters, operation.forward(*arrays, **parameters))
+
+
+def record(operation: Operation, inputs: tuple[Tensor, ...], parameters: dict[str, Any], result: Any) -> Any:
+    """Wraps what `forward` returned and records the node if it is needed."""
+    saved = None
+    if operation.saves:
+        result, saved = result
+    several = len(operation.outputs) > 1
+    values = tuple(np.asarray(value) for value in result) if several else (np.asarray(result),)
+    needed = False
+    if recording.enabled:
+        for tensor in inputs:
+            if tensor._requires_grad:
+                needed = True
+                break
+    if needed:
+        node = Node(operation, inputs, parameters, values, saved)
+        outputs = [_output(value, node, index) for index, value in enumerate(values)]
+    else:
+        outputs = [Tensor(value) for value in values]
+    if operation.view and np.may_share_memory(values[0], inputs[0]._array):
+        outputs[0]._version = inputs[0]._version
+    if needed:
+        node.versions = (*[tensor._version[0] for tensor in inputs], outputs[0]._version[0])  # pyright: ignore[reportPossiblyUnbound]
+        node.output_version = outputs[0]._version  # pyright: ignore[reportPossiblyUnbound]
+    return tuple(outputs) if several else outputs[0]
+
+
+def _output(value: Array, node: Node, index: int) -> Tensor:
+    tensor = Tensor(value)
+    if value.dtype.kind == "f":
+        tensor._requires_grad = True
+        tensor.node = node
+        tensor.output_index = index
+    return tensor
+
+
+def require_gradient_shape(node: Node, position: int, shape: Shape) -> None:
+    """Raises if an operation's gradient rule answered with a shape that is not its input's."""
+    expected = node.inputs[position].shape
+    if shape != expected:
+        names = node.operation.input_names(len(node.inputs))
+        raise GradientError(
+            "backward",
+            f"{node.label()} gave a gradient of shape {shape} for {names[position]}, which has shape {expected}",
+            "Its gradient rule is wrong: transposed, or a sum over broadcast axes is missing.",
+        )
+
+
+class _Identity(Operation):
+    name = "identity"
+    inputs = ("x",)
+    reads = ()
+    view = True
+
+    def shape(self, x: Shape) -> Shape:  # type: ignore[override]
+        return x
+
+    def forward(self, x: Array) -> Array:  # type: ignore[override]
+        return x
+
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+        return (upstream,)
+
+    def formula(self, call: Call) -> Formula:
+        return Formula.elementwise(call, Symbol("x"), {"x": Symbol("grad_y")})
+
+
+IDENTITY = register(_Identity)
+
+
+def identity(x: Tensor) -> Tensor:
+    """The same values as a new node of the graph."""
+    return apply(IDENTITY, x)

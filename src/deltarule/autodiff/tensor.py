@@ -1,0 +1,429 @@
+"""Tensor: an array, the gradient it collects, and the recorded operation that made it.
+
+Operators and the functions as methods (`x.sum()`) are installed by `operations/operators.py`: this
+file knows no operation.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule.autodiff.dtypes import default_float, is_floating, promoted_dtype
+from deltarule.autodiff.recording import recording
+from deltarule.errors import DTypeError, GraphError, InPlaceError, ShapeError
+
+if TYPE_CHECKING:
+    from deltarule.autodiff.node import Node
+
+Array = NDArray[Any]
+
+
+class Tensor:
+    """An n-dimensional array that can be differentiated.
+
+    Make one with `dr.tensor`. Its shape and element type never change; its elements change only
+    through `x[key] = value` and `assign`, which count a version, so that a backward pass that needs
+    the old elements says so instead of computing a wrong gradient.
+
+    shape, dtype, ndim, size   as in NumPy
+    grad                       the collected gradient, a Tensor of the same shape and dtype, or None
+    requires_grad              whether gradients flow to this tensor
+    node                       the recorded operation that made it, or None for a leaf
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_array",
+        "_requires_grad",
+        "_retains_grad",
+        "_version",
+        "grad",
+        "name",
+        "node",
+        "output_index",
+    )
+
+    # NumPy's own operators step back, so that `array * tensor` is recorded.
+    __array_ufunc__ = None
+
+    def __init__(self, array: Array, requires_grad: bool = False, name: str = ""):
+        self._array = array
+        self._version = [0]
+        self._requires_grad = requires_grad
+        self._retains_grad = False
+        self.grad: Tensor | None = None
+        self.node: Node | None = None
+        self.output_index = 0
+        self.name = name
+
+    # ---- what it is
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._array.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._array.ndim
+
+    @property
+    def size(self) -> int:
+        return self._array.size
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    @property
+    def is_leaf(self) -> bool:
+        """True where no recorded operation made this tensor."""
+        return self.node is None
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value:
+            require_floating(self._array.dtype, "requires_grad")
+        elif self.node is not None:
+            raise GraphError(
+                "requires_grad",
+                f"this tensor was made by {self.node.operation.name} and belongs to a recorded graph",
+                "Use x.detach() for a copy outside the graph.",
+            )
+        self._requires_grad = bool(value)
+
+    # ---- its elements
+
+    @property
+    def data(self) -> Array:
+        """The elements as a read-only array that shares this tensor's memory."""
+        view = self._array.view()
+        view.flags.writeable = False
+        return view
+
+    def numpy(self) -> Array:
+        """The elements as a NumPy array that shares this tensor's memory and is read-only.
+
+        Write through `x[key] = value`, or into `x.numpy().copy()`: an array that a recorded graph
+        needs must not change behind its back. (PyTorch's `numpy()` hands out a writable one.)
+        """
+        return self.data
+
+    def item(self) -> Any:
+        """The only element, as a Python number. Raises ShapeError if there are more."""
+        if self._array.size != 1:
+            raise ShapeError(
+                "item",
+                f"expected a tensor of one element, got shape {self.shape}",
+                "Index one element, or use .numpy().",
+            )
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested Python lists."""
+        return self._array.tolist()
+
+    def detach(self) -> Tensor:
+        """The same elements (shared memory) outside the graph: no gradient flows through it."""
+        detached = Tensor(self._array)
+        detached._version = self._version
+        return detached
+
+    def assign(self, values: Any) -> None:
+        """Writes all elements in place and counts a version; never recorded.
+
+        values   anything that broadcasts to this tensor's shape
+        """
+        self[...] = values
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if self.node is not None and self._requires_grad:
+            raise InPlaceError(
+                "setitem",
+                f"this tensor is the result of {self.node.operation.name} in a recorded graph; its "
+                "elements cannot be written",
+                "Build the new array with dr.where or dr.concat, or write into x.detach() copies.",
+            )
+        if self._requires_grad and recording.enabled:
+            raise InPlaceError(
+                "setitem",
+                "this tensor requires a gradient and writing is not recorded",
+                "Write inside `with dr.no_grad():`.",
+            )
+        source = value._array if isinstance(value, Tensor) else value
+        index = key._array if isinstance(key, Tensor) else key
+        if isinstance(index, tuple):
+            index = tuple(part._array if isinstance(part, Tensor) else part for part in index)
+        try:
+            self._array[index] = source
+        except ValueError as error:
+            raise ShapeError("setitem", f"{error}", f"The tensor has shape {self.shape}.") from None
+        self._version[0] += 1
+
+    # ---- gradients
+
+    def backward(
+        self, gradient: Any = None, *, retain_graph: bool = False, create_graph: bool = False
+    ) -> None:
+        """Back-propagates from this tensor: adds ∂self/∂leaf to `.grad` of every leaf that needs it.
+
+        gradient       upstream gradient ∂L/∂self, of this tensor's shape; may be left out for a
+                       single element, where it is 1
+        retain_graph   keep the graph, so that backward can be called again
+        create_graph   record the backward pass itself, for gradients of gradients
+
+        Raises GraphError if no gradient is needed, the graph was freed, or the tensor has several
+        elements and no gradient is given; InPlaceError if a needed array has been written into.
+        Source: Rumelhart, Hinton & Williams 1986; reverse accumulation after Linnainmaa 1970.
+
+        >>> import deltarule as dr
+        >>> x = dr.tensor([1.0, 2.0], requires_grad=True)
+        >>> (x * x).sum().backward()
+        >>> x.grad
+        tensor([2., 4.], dtype=float32)
+        """
+        _backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
+
+    def retain_grad(self) -> Tensor:
+        """Asks the backward pass to keep this intermediate tensor's gradient in `.grad` too."""
+        if not self._requires_grad:
+            raise GraphError(
+                "retain_grad",
+                "this tensor needs no gradient",
+                "Make its inputs with requires_grad=True.",
+            )
+        self._retains_grad = True
+        return self
+
+    def zero_grad(self) -> None:
+        """Forgets the collected gradient."""
+        self.grad = None
+
+    # ---- Python's and NumPy's protocols
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
+            if copy is False:
+                raise ValueError(f"__array__: {self.dtype} to {np.dtype(dtype)} needs a copy; copy=False")
+            return np.array(self._array, dtype=dtype)
+        return self.data
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        return sys.modules["deltarule"]
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: Any = None,
+        copy: bool | None = None,
+    ) -> Any:
+        # DLPack before 1.0 cannot say "read-only", so such a consumer gets a copy of its own.
+        speaks_read_only = max_version is not None and max_version >= (1, 0)
+        if copy or not speaks_read_only:
+            if copy is False:
+                raise BufferError("__dlpack__: the consumer cannot mark memory read-only; copy=False")
+            source = self._array.copy()
+        else:
+            source = self.data
+        if speaks_read_only:
+            return source.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device)
+        return source.__dlpack__(stream=stream)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._array.__dlpack_device__()
+
+    def to_device(self, device: str, /, *, stream: Any = None) -> Tensor:
+        """This tensor, for the only device there is: "cpu"."""
+        if device != "cpu":
+            raise DTypeError("to_device", f"expected 'cpu', got {device!r}", "deltarule computes on CPUs.")
+        return self
+
+    def __len__(self) -> int:
+        if not self._array.ndim:
+            raise TypeError("len() of a 0-dimensional tensor")
+        return len(self._array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._array.ndim:
+            raise TypeError("iteration over a 0-dimensional tensor")
+        return (self[position] for position in range(len(self._array)))  # type: ignore[index]
+
+    def __bool__(self) -> bool:
+        self._require_single("bool")
+        return bool(self._array)
+
+    def __float__(self) -> float:
+        self._require_single("float")
+        return float(self._array.item())
+
+    def __int__(self) -> int:
+        self._require_single("int")
+        return int(self._array.item())
+
+    def __complex__(self) -> complex:
+        self._require_single("complex")
+        return complex(self._array.item())
+
+    def __index__(self) -> int:
+        if self._array.ndim or self._array.dtype.kind not in "iu":
+            raise TypeError(f"only integer 0-dimensional tensors are indices, got {self.dtype} {self.shape}")
+        return int(self._array)
+
+    def _require_single(self, who: str) -> None:
+        if self._array.size != 1:
+            raise ShapeError(
+                who,
+                f"expected a tensor of one element, got shape {self.shape}",
+                "Reduce it first, e.g. with dr.any, dr.all or dr.sum.",
+            )
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        body = np.array2string(self._array, separator=", ", prefix="tensor(", threshold=200)
+        parts = [body]
+        if self.dtype not in (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_)) or not self.size:
+            parts.append(f"dtype={self.dtype}")
+        elif self.dtype == np.float64:
+            parts.append("dtype=float64")
+        if self.node is not None:
+            parts.append(f"from {self.node.operation.name}")
+        elif self._requires_grad:
+            parts.append("requires_grad=True")
+        return f"tensor({', '.join(parts)})"
+
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self.node is not None:
+            raise GraphError(
+                "copy", "only leaves can be copied, this tensor belongs to a recorded graph", "Detach it first."
+            )
+        copied = type(self)(self._array.copy(), requires_grad=self._requires_grad, name=self.name)
+        memo[id(self)] = copied
+        if self.grad is not None:
+            copied.grad = Tensor(self.grad._array.copy())
+        return copied
+
+    def __reduce__(self) -> Any:
+        if self.node is not None:
+            raise GraphError(
+                "pickle", "only leaves can be pickled, this tensor belongs to a recorded graph", "Detach it first."
+            )
+        return type(self), (self._array, self._requires_grad, self.name)
+
+
+def _backward(tensor: Tensor, gradient: Any, *, retain_graph: bool, create_graph: bool) -> None:
+    """Bound to the engine by backward.py, which imports this file."""
+    raise AssertionError("deltarule.autodiff.backward was not imported")
+
+
+def require_floating(dtype: np.dtype[Any], who: str) -> None:
+    """Raises DTypeError unless tensors of this type can be differentiated."""
+    if not is_floating(dtype):
+        raise DTypeError(
+            who,
+            f"only floating tensors have gradients, this one is {dtype}",
+            "Convert it first: x.astype(dr.float32).",
+        )
+
+
+def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor with a copy of the given elements.
+
+    data           number, nested list, NumPy array, Tensor, or anything NumPy can read
+    dtype          element type; else Python floats give float32 (the default float) and arrays
+                   keep their own type
+    requires_grad  whether gradients flow to it; floating types only
+
+    Raises DTypeError for objects, and for requires_grad with an integer type; ShapeError for
+    ragged lists.
+
+    >>> import deltarule as dr
+    >>> dr.tensor([[1, 2], [3, 4]]).shape
+    (2, 2)
+    """
+    if isinstance(data, Tensor):
+        array = np.array(data._array, dtype=dtype)
+    elif isinstance(data, (np.ndarray, np.generic)):
+        array = np.array(data, dtype=dtype)
+    else:
+        array = _array_from_python(data, dtype)
+    if array.dtype.kind == "O":
+        raise DTypeError(
+            "tensor", "expected numbers, got Python objects", "Check the data for None or mixed types."
+        )
+    if requires_grad:
+        require_floating(array.dtype, "tensor")
+    return Tensor(array, requires_grad=requires_grad)
+
+
+def _array_from_python(data: Any, dtype: Any) -> Array:
+    if isinstance(data, (list, tuple)) and _contains_tensor(data):
+        data = _unwrapped(data)
+    try:
+        array = np.array(data, dtype=dtype)
+    except ValueError as error:
+        raise ShapeError("tensor", f"{error}", "All rows must have the same length.") from None
+    holds_python_floats = array.dtype == np.float64 and not hasattr(data, "dtype")
+    if dtype is None and holds_python_floats and not _contains_float64(data):
+        array = array.astype(default_float())
+    return array
+
+
+def _contains_tensor(data: Any) -> bool:
+    if isinstance(data, (list, tuple)):
+        return any(_contains_tensor(part) for part in data)
+    return isinstance(data, Tensor)
+
+
+def _contains_float64(data: Any) -> bool:
+    """True where a list holds NumPy's own float64 values, whose precision is meant."""
+    if isinstance(data, (list, tuple)):
+        return any(_contains_float64(part) for part in data[:1])
+    return isinstance(data, (np.ndarray, np.float64)) or (
+        hasattr(data, "__array__") and not isinstance(data, (int, float))
+    )
+
+
+def _unwrapped(data: Any) -> Any:
+    if isinstance(data, (list, tuple)):
+        return [_unwrapped(part) for part in data]
+    return data._array if isinstance(data, Tensor) else data
+
+
+def as_tensor(value: Any, dtype: Any = None) -> Tensor:
+    """The value itself if it is a tensor (of that dtype), else a new constant with a copy of it."""
+    if isinstance(value, Tensor) and (dtype is None or value.dtype == dtype):
+        return value
+    return tensor(value, dtype=dtype)
+
+
+def common_dtype(operands: tuple[Any, ...]) -> np.dtype[Any]:
+    """Promoted type of tensors, arrays and weak Python numbers."""
+    strong = []
+    weak = []
+    for operand in operands:
+        if isinstance(operand, (Tensor, np.ndarray, np.generic)):
+            strong.append(operand.dtype)
+        elif isinstance(operand, (bool, int, float, complex)):
+            weak.append(operand)
+        else:
+            strong.append(as_tensor(operand).dtype)
+    return promoted_dtype(strong, weak)

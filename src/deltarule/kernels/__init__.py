@@ -1,0 +1,1 @@
+"""Loops over plain arrays: the arithmetic under the operations. No Tensor, no validation."""

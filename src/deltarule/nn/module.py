@@ -1,0 +1,284 @@
+"""Module: named parameters, buffers and sub-modules, in training or evaluation mode.
+
+State and composition only: what a module computes is written in operations, so its gradients come
+from the record and are never written by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from deltarule.autodiff.recording import name_scope
+from deltarule.autodiff.tensor import Array, Tensor, require_floating, tensor
+from deltarule.errors import ArgumentError, ShapeError
+
+Self = TypeVar("Self", bound="Module")
+
+
+class Parameter(Tensor):
+    """A tensor that a module trains. Assigning one to an attribute registers it."""
+
+    __slots__ = ()
+
+    def __init__(self, array: Any, requires_grad: bool = True, name: str = ""):
+        values = array._array if isinstance(array, Tensor) else np.asarray(array)
+        require_floating(values.dtype, "Parameter")
+        super().__init__(values, requires_grad=requires_grad, name=name)
+
+
+class Module:
+    """Base class of layers and models.
+
+    Attributes that are Parameters, buffers (`register_buffer`) or Modules are found by name, in the
+    order of assignment. Define `forward`; call the module itself, which also names the operations
+    recorded inside after the attribute that holds it (`encoder.0`).
+
+    training   True in training mode, which dropout and batch normalisation obey
+    """
+
+    training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor]
+    _modules: dict[str, Module]
+
+    def __new__(cls: type[Self], *arguments: Any, **options: Any) -> Self:
+        self = super().__new__(cls)
+        # Here rather than in __init__, so that a subclass may forget super().__init__().
+        object.__setattr__(self, "_parameters", {})
+        object.__setattr__(self, "_buffers", {})
+        object.__setattr__(self, "_modules", {})
+        object.__setattr__(self, "_name", "")
+        object.__setattr__(self, "training", True)
+        return self
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """What the module computes, in operations. Subclasses define it."""
+        raise TypeError(f"{type(self).__name__} defines no forward method: write one that computes its output")
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        with name_scope(self._name):
+            return self.forward(*inputs, **options)
+
+    # ---- attributes
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Parameter):
+            self._forget(name)
+            self._parameters[name] = value
+        elif isinstance(value, Module):
+            self._forget(name)
+            self._modules[name] = value
+            object.__setattr__(value, "_name", name)
+        elif isinstance(value, Tensor) and name in self._buffers:
+            self._buffers[name] = value
+        elif value is None and name in self._parameters:
+            self._parameters[name] = None
+        else:
+            self._forget(name)
+            object.__setattr__(self, name, value)
+
+    def _forget(self, name: str) -> None:
+        self.__dict__.pop(name, None)
+        for table in (self._parameters, self._buffers, self._modules):
+            table.pop(name, None)
+
+    def __getattr__(self, name: str) -> Any:
+        for table in ("_parameters", "_buffers", "_modules"):
+            held = self.__dict__.get(table, {})
+            if name in held:
+                return held[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        if name not in self.__dict__ and not any(
+            name in table for table in (self._parameters, self._buffers, self._modules)
+        ):
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        self._forget(name)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
+
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """Registers a parameter by name; None marks one that is absent (bias=False)."""
+        self._forget(name)
+        self._parameters[name] = parameter
+
+    def register_buffer(self, name: str, values: Any) -> None:
+        """Registers state that is saved with the module but not trained, e.g. a running mean."""
+        self._forget(name)
+        self._buffers[name] = values if isinstance(values, Tensor) else tensor(values)
+
+    def add_module(self, name: str, module: Module) -> None:
+        """Registers a sub-module by name."""
+        setattr(self, name, module)
+
+    # ---- walks
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """(dotted name, module) of this module ("") and all below it, each once."""
+        seen: set[int] = set()
+        stack = [(prefix, self)]
+        while stack:
+            name, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield name, module
+            below = [(f"{name}.{key}" if name else key, child) for key, child in module._modules.items()]
+            stack.extend(reversed(below))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it."""
+        return (module for _, module in self.named_modules())
+
+    def children(self) -> Iterator[Module]:
+        """The direct sub-modules."""
+        return iter(self._modules.values())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """(name, module) of the direct sub-modules."""
+        return iter(self._modules.items())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """(dotted name, parameter), a shared one under its first name only."""
+        seen: set[int] = set()
+        for prefix, module in self.named_modules():
+            for name, parameter in module._parameters.items():
+                if parameter is not None and id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    yield f"{prefix}.{name}" if prefix else name, parameter
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Every parameter once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """(dotted name, buffer)."""
+        for prefix, module in self.named_modules():
+            for name, buffer in module._buffers.items():
+                yield f"{prefix}.{name}" if prefix else name, buffer
+
+    def buffers(self) -> Iterator[Tensor]:
+        """Every buffer."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    def apply(self: Self, function: Callable[[Module], Any]) -> Self:
+        """Calls the function with every module, sub-modules first, and returns this module."""
+        for module in reversed(list(self.modules())):
+            function(module)
+        return self
+
+    # ---- modes and gradients
+
+    def train(self: Self, mode: bool = True) -> Self:
+        """Training mode (or evaluation mode with False) for this module and all below it."""
+        for module in self.modules():
+            object.__setattr__(module, "training", mode)
+        return self
+
+    def eval(self: Self) -> Self:
+        """Evaluation mode: dropout passes everything, batch normalisation uses its running values."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forgets the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
+        """Freezes (False) or unfreezes all parameters."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    def astype(self: Self, dtype: Any) -> Self:
+        """Converts parameters and floating buffers in place to another floating type."""
+        wanted = np.dtype(dtype)
+        require_floating(wanted, "astype")
+        for each in [*self.parameters(), *self.buffers()]:
+            if each.dtype.kind == "f":
+                each._array = each._array.astype(wanted)
+                each.grad = None
+        return self
+
+    # ---- state
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of all parameters and buffers by dotted name, in PyTorch's names and layouts."""
+        state: dict[str, Array] = {}
+        for prefix, module in self.named_modules():
+            for table in (module._parameters, module._buffers):
+                for name, held in table.items():
+                    if held is not None:
+                        state[f"{prefix}.{name}" if prefix else name] = held._array.copy()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Writes values into parameters and buffers by name; all of them, or none at all.
+
+        state   name -> array, tensor, or anything array-like (PyTorch tensors too)
+        strict  with False, names that are missing or unknown are passed over
+
+        Raises ArgumentError for missing or unknown names, ShapeError for a wrong shape.
+        """
+        targets: dict[str, Tensor] = {}
+        for prefix, module in self.named_modules():
+            for table in (module._parameters, module._buffers):
+                for name, held in table.items():
+                    if held is not None:
+                        targets[f"{prefix}.{name}" if prefix else name] = held
+        missing = [name for name in targets if name not in state]
+        unknown = [name for name in state if name not in targets]
+        who = f"{type(self).__name__}.load_state_dict"
+        if strict and (missing or unknown):
+            raise ArgumentError(
+                who,
+                "; ".join(
+                    part
+                    for part in (
+                        f"missing {', '.join(missing)}" if missing else "",
+                        f"unknown {', '.join(unknown)}" if unknown else "",
+                    )
+                    if part
+                ),
+                "The weights belong to another model; strict=False loads what fits.",
+            )
+        ready = []
+        for name, target in targets.items():
+            if name not in state:
+                continue
+            values = state[name]
+            array = values._array if isinstance(values, Tensor) else np.asarray(_detached(values))
+            if array.shape != target.shape:
+                raise ShapeError(
+                    who, f"{name} has shape {target.shape}, the given one {array.shape}", "Check the layer's sizes."
+                )
+            ready.append((target, array))
+        for target, array in ready:
+            target._array[...] = array
+            target._version[0] += 1
+
+    # ---- text
+
+    def extra_repr(self) -> str:
+        """The options of the layer as they are shown by repr."""
+        return ""
+
+    def __repr__(self) -> str:
+        options = self.extra_repr()
+        if not self._modules:
+            return f"{type(self).__name__}({options})"
+        lines = [f"{type(self).__name__}({options}"]
+        for name, module in self._modules.items():
+            body = repr(module).replace("\n", "\n  ")
+            lines.append(f"  ({name}): {body}")
+        return "\n".join([*lines, ")"])
+
+
+def _detached(values: Any) -> Any:
+    """PyTorch parameters refuse NumPy until they are detached."""
+    return values.detach() if hasattr(values, "detach") else values

@@ -1,0 +1,208 @@
+"""The machinery of element-wise operations: from one row of formulas come value, gradient and code.
+
+A row is a name, the value as an expression in its inputs, and for each input the gradient as an
+expression in the inputs, the output `y` and the upstream gradient `grad_y`. The rows themselves are
+in `arithmetic.py`, `functions.py`, `activations.py` and `comparisons.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from deltarule.autodiff.dtypes import default_float
+from deltarule.autodiff.formula.expression import Expression, Formula, Function, Number, Symbol, substitute, symbols_in
+from deltarule.autodiff.formula.source import compile_expressions
+from deltarule.autodiff.node import Node
+from deltarule.autodiff.operation import REGISTRY, Call, Group, Shape, record
+from deltarule.autodiff.tensor import Array, Tensor, as_tensor, common_dtype
+from deltarule.errors import DTypeError
+from deltarule.kernels.elementwise import array_functions
+from deltarule.operations.broadcast import broadcast_shape, sum_array_to, sum_to
+
+# Inputs of rows, and what gradients are written in.
+x, a, b, y = Symbol("x"), Symbol("a"), Symbol("b"), Symbol("y")
+upstream = Symbol("grad_y")
+
+
+class TensorFunctions:
+    """The namespace `f` of compiled formulas on tensors: operations by name, entered as they are made."""
+
+
+tensor_functions: Any = TensorFunctions()
+
+
+class Elementwise(Group):
+    """An element-wise operation: a primitive if its value is one function, else a group of them."""
+
+    def __init__(
+        self,
+        name: str,
+        inputs: tuple[str, ...],
+        value: Expression,
+        gradients: Mapping[str, Expression],
+        parameters: tuple[str, ...] = (),
+        kernel: Callable[..., Any] | None = None,
+    ):
+        self.name = name  # type: ignore[misc]
+        self.inputs = inputs  # type: ignore[misc]
+        self.value = value
+        self.gradients = dict(gradients)
+        self.parameter_names = parameters
+        read = set().union(*(symbols_in(gradient) for gradient in self.gradients.values()))
+        self.reads = tuple(read & {*inputs, "y"})  # type: ignore[misc]
+        names = (*inputs, *parameters)
+        self._compiled = compile_expressions(names, [value], name)
+        self._kernel = kernel
+        self._gradients = [
+            compile_expressions(("grad_y", "y", *names), [self.gradients[each]], name)
+            if each in self.gradients
+            else None
+            for each in inputs
+        ]
+
+    @property
+    def is_primitive(self) -> bool:
+        """True where opening it would give the same single function."""
+        return isinstance(self.value, Function) and all(
+            isinstance(argument, Symbol) for argument in self.value.arguments
+        )
+
+    def shape(self, *shapes: Shape, **parameters: Any) -> Shape:
+        return broadcast_shape(self.name, *shapes)
+
+    def open(self, *inputs: Tensor, **parameters: Any) -> Tensor:
+        return self._compiled(tensor_functions, *inputs, *parameters.values())[0]
+
+    def forward(self, *arrays: Array, **parameters: Any) -> Any:
+        if self._kernel is not None:
+            return self._kernel(*arrays, *parameters.values())
+        return self._compiled(array_functions, *arrays, *parameters.values())[0]
+
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+        output = node.output() if "y" in self.reads else None
+        arguments = (upstream, output, *node.inputs, *node.parameters.values())
+        answers: list[Tensor | None] = []
+        for position, compiled in enumerate(self._gradients):
+            if compiled is None or not node.needs(position):
+                answers.append(None)
+                continue
+            (gradient,) = compiled(tensor_functions, *arguments)
+            target = node.inputs[position]
+            answers.append(sum_to(gradient, target.shape))
+        return answers
+
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+        arrays = [tensor._array for tensor in node.inputs]
+        arguments = (upstream, node.values[0], *arrays, *node.parameters.values())
+        answers: list[Array | None] = []
+        for position, compiled in enumerate(self._gradients):
+            if compiled is None or not node.needs(position):
+                answers.append(None)
+                continue
+            (gradient,) = compiled(array_functions, *arguments)
+            answers.append(sum_array_to(np.asarray(gradient), arrays[position].shape))
+        return answers
+
+    def formula(self, call: Call) -> Formula:
+        def with_numbers(expression: Expression) -> Expression:
+            return substitute(
+                expression,
+                lambda symbol: Number(call.parameters[symbol.name]) if symbol.name in call.parameters else symbol,
+            )
+
+        gradients = {name: with_numbers(gradient) for name, gradient in self.gradients.items()}
+        return Formula.elementwise(call, with_numbers(self.value), gradients)
+
+
+def define(
+    name: str,
+    inputs: tuple[str, ...],
+    value: Expression,
+    gradients: Mapping[str, Expression],
+    doc: str,
+    *,
+    floating: bool = False,
+    promoted: tuple[str, ...] | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    kernel: Callable[..., Any] | None = None,
+) -> Callable[..., Tensor]:
+    """Makes and registers an element-wise operation and returns the function that users call.
+
+    floating    integers are converted to the default float first
+    promoted    the inputs that share one element type, if not all; the rest keep theirs
+    parameters  options with their defaults, written as numbers into the formula
+    """
+    options = dict(parameters or {})
+    operation = Elementwise(name, inputs, value, gradients, tuple(options), kernel)
+    assert name not in REGISTRY, f"operation name {name!r}"
+    REGISTRY[name] = operation
+
+    def plain_call(*operands: Any) -> Tensor:
+        if len(operands) != len(inputs):
+            raise TypeError(f"{name}() takes {len(inputs)} arrays ({', '.join(inputs)}), got {len(operands)}")
+        return elementwise(operation, promote(operands, floating, name), {})
+
+    def partly_promoted_call(*operands: Any) -> Tensor:
+        assert promoted is not None
+        pairs = list(zip(inputs, operands, strict=True))
+        common = iter(promote(tuple(operand for each, operand in pairs if each in promoted), floating, name))
+        tensors = tuple(next(common) if each in promoted else as_tensor(operand) for each, operand in pairs)
+        return elementwise(operation, tensors, {})
+
+    def call_with_options(*operands: Any, **given: Any) -> Tensor:
+        # Options may follow the arrays by position, as in PyTorch.
+        arrays = operands[: len(inputs)]
+        given.update(zip(options, operands[len(inputs) :], strict=False))
+        unknown = given.keys() - options.keys()
+        if unknown or len(arrays) != len(inputs) or len(operands) > len(inputs) + len(options):
+            raise TypeError(f"{name}() takes {', '.join((*inputs, *options))}, got {len(operands)} and {sorted(given)}")
+        return elementwise(operation, promote(arrays, floating, name), {**options, **given})
+
+    call = call_with_options if options else partly_promoted_call if promoted else plain_call
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = doc
+    setattr(tensor_functions, name, call)
+    return call
+
+
+def elementwise(operation: Elementwise, tensors: tuple[Tensor, ...], parameters: dict[str, Any]) -> Tensor:
+    """Computes and records; the shape rule speaks only where NumPy could not broadcast."""
+    arrays = [tensor._array for tensor in tensors]
+    try:
+        value = operation.forward(*arrays, **parameters)
+    except ValueError:
+        operation.shape(*(array.shape for array in arrays))
+        raise
+    except TypeError as error:
+        raise DTypeError(operation.name, f"not defined for {tensors[0].dtype}: {error}") from None
+    return record(operation, tensors, parameters, value)
+
+
+def promote(operands: tuple[Any, ...], floating: bool, who: str) -> tuple[Tensor, ...]:
+    """Operands as tensors of one common type; conversions are recorded, so gradients come back."""
+    first = operands[0]
+    if isinstance(first, Tensor) and (not floating or first._array.dtype.kind in "fc"):
+        wanted = first._array.dtype
+        for operand in operands[1:]:
+            if not (isinstance(operand, Tensor) and operand._array.dtype == wanted):
+                break
+        else:
+            return operands
+    dtype = common_dtype(operands)
+    if dtype.kind not in "biufc":
+        raise DTypeError(who, f"expected numbers, got {dtype}")
+    if floating and dtype.kind in "biu":
+        dtype = default_float()
+    return tuple(converted(operand, dtype) for operand in operands)
+
+
+def converted(value: Any, dtype: Any) -> Tensor:
+    """The value as a tensor of this type, through a recorded conversion if it is a tensor."""
+    if isinstance(value, Tensor):
+        return value if value._array.dtype == dtype else tensor_functions.astype(value, dtype)
+    if isinstance(value, (bool, int, float, complex)):
+        return Tensor(np.array(value, dtype))
+    return as_tensor(value, dtype)
