@@ -198,9 +198,19 @@ def record(operation: Operation, inputs: tuple[Tensor, ...], parameters: dict[st
     if operation.view and np.may_share_memory(values[0], inputs[0]._array):
         outputs[0]._version = inputs[0]._version
     if needed:
-        node.versions = (*[tensor._version[0] for tensor in inputs], outputs[0]._version[0])  # pyright: ignore[reportPossiblyUnbound]
-        node.output_version = outputs[0]._version  # pyright: ignore[reportPossiblyUnbound]
+        _note_versions(node, inputs, outputs[0])  # pyright: ignore[reportPossiblyUnbound]
     return tuple(outputs) if several else outputs[0]
+
+
+def _note_versions(node: Node, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    boxes = [tensor._version_box for tensor in inputs]
+    counts = [0 if box is None else box[0] for box in boxes]
+    reads = node.operation.reads
+    if reads is None or any(name in reads for name in node.operation.outputs):
+        # The node must see writes into its output through any view of it, hence the shared box.
+        node.output_version = output._version
+        counts.append(node.output_version[0])
+    node.versions = tuple(counts)
 
 
 def _output(value: Array, node: Node, index: int) -> Tensor:

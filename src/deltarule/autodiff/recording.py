@@ -17,6 +17,7 @@ class _Recording(threading.local):
     def __init__(self) -> None:
         self.enabled = True
         self.scope = ""
+        self.transforms = 0
 
 
 recording = _Recording()

@@ -1,0 +1,14 @@
+"""What every test shares: how hypothesis draws its examples."""
+
+from hypothesis import HealthCheck, settings
+
+# The same examples each time, so that the gate never fails by chance, and no time limit for one example, as
+# the first call of a compiled kernel compiles it. To search further: pytest --hypothesis-profile=default.
+settings.register_profile(
+    "deltarule",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("deltarule")
