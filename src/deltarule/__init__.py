@@ -8,9 +8,93 @@ carries the formula of its value and of its gradient.
     loss = (x * x).sum()
     loss.backward()
     x.grad
+
+Functions of arrays have the names of the Python Array API standard; layers, losses and optimisers
+those of PyTorch. `dr.nn`, `dr.optim`, `dr.data` and `dr.training` are loaded when they are first used.
 """
 
-__version__ = "0.1.0"
+from __future__ import annotations
 
-from deltarule.autodiff import backward as _backward
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as _numpy
+
+__version__ = "0.1.0"
+__array_api_version__ = "2024.12"
+
+from deltarule import autodiff, errors, operations
+from deltarule.autodiff import (
+    GradientCheck,
+    Graph,
+    Group,
+    Node,
+    Operation,
+    Tensor,
+    as_tensor,
+    check_gradients,
+    checkpoint,
+    default_float,
+    enable_grad,
+    grad,
+    gradients,
+    hessian,
+    hvp,
+    is_grad_enabled,
+    jacobian,
+    jvp,
+    no_grad,
+    set_default_dtype,
+    tensor,
+    value_and_grad,
+    vjp,
+)
 from deltarule.operations import operators as _operators
+from deltarule.operations import random
+from deltarule.operations.exported import *
+from deltarule.operations.exported import __all__ as _operation_names
+
+_operators.install()
+
+if TYPE_CHECKING:
+    from deltarule import data, nn, optim, training
+    from deltarule.training import Trainer, fit
+
+bool = _numpy.dtype(_numpy.bool_)  # noqa: A001 - the Array API's name
+int8, int16, int32, int64 = (_numpy.dtype(f"int{bits}") for bits in (8, 16, 32, 64))
+uint8, uint16, uint32, uint64 = (_numpy.dtype(f"uint{bits}") for bits in (8, 16, 32, 64))
+float16, float32, float64 = (_numpy.dtype(f"float{bits}") for bits in (16, 32, 64))
+complex64, complex128 = _numpy.dtype("complex64"), _numpy.dtype("complex128")
+e, pi, inf, nan = _numpy.e, _numpy.pi, _numpy.inf, _numpy.nan
+newaxis = None
+
+# Loaded when first asked for: who only differentiates functions does not wait for layers and files.
+_LATE = {
+    "data": "deltarule.data",
+    "nn": "deltarule.nn",
+    "optim": "deltarule.optim",
+    "training": "deltarule.training",
+    "Trainer": "deltarule.training",
+    "fit": "deltarule.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads layers, optimisers, data and training when they are first asked for."""
+    if name not in _LATE:
+        raise AttributeError(f"module 'deltarule' has no attribute {name!r}")
+    module = importlib.import_module(_LATE[name])
+    found = module if _LATE[name] == f"deltarule.{name}" else getattr(module, name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})
+
+
+__all__ = [
+    *_operation_names,
+    *(name for name in globals() if not name.startswith("_") and name not in ("annotations", "importlib", "Any", "TYPE_CHECKING")),
+    *_LATE,
+]

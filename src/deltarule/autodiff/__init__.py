@@ -1,0 +1,39 @@
+"""Tensor, the recorded graph and its readers. Knows no particular operation."""
+
+from deltarule.autodiff.backward import gradients
+from deltarule.autodiff.check import GradientCheck, check_gradients
+from deltarule.autodiff.checkpoint import checkpoint
+from deltarule.autodiff.dtypes import default_float, set_default_dtype
+from deltarule.autodiff.graph import Graph
+from deltarule.autodiff.node import Node
+from deltarule.autodiff.operation import Group, Operation
+from deltarule.autodiff.recording import enable_grad, is_grad_enabled, name_scope, no_grad
+from deltarule.autodiff.tensor import Tensor, as_tensor, tensor
+from deltarule.autodiff.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+
+__all__ = [
+    "GradientCheck",
+    "Graph",
+    "Group",
+    "Node",
+    "Operation",
+    "Tensor",
+    "as_tensor",
+    "check_gradients",
+    "checkpoint",
+    "default_float",
+    "enable_grad",
+    "grad",
+    "gradients",
+    "hessian",
+    "hvp",
+    "is_grad_enabled",
+    "jacobian",
+    "jvp",
+    "name_scope",
+    "no_grad",
+    "set_default_dtype",
+    "tensor",
+    "value_and_grad",
+    "vjp",
+]

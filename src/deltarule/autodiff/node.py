@@ -54,10 +54,10 @@ class Node:
         saved: Any,
     ):
         self.operation = operation
-        self.inputs = inputs
+        self.inputs: tuple[Tensor, ...] = inputs
         self.parameters = parameters
-        self.values = values
-        self.saved = saved
+        self.values: tuple[Array, ...] = values
+        self.saved: Any = saved
         self.scope = recording.scope
         self.order = next(_order)
         self.versions: tuple[int, ...] = ()

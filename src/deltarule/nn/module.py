@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from deltarule.autodiff.recording import name_scope
+from deltarule.autodiff.recording import name_scope, recording
 from deltarule.autodiff.tensor import Array, Tensor, require_floating, tensor
-from deltarule.errors import ArgumentError, ShapeError
+from deltarule.errors import ArgumentError, DeltaruleError, ShapeError
 
 Self = TypeVar("Self", bound="Module")
 
@@ -60,7 +60,13 @@ class Module:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         with name_scope(self._name):
-            return self.forward(*inputs, **options)
+            try:
+                return self.forward(*inputs, **options)
+            except DeltaruleError as error:
+                # The innermost layer is the first to see the error, and knows its whole name.
+                if recording.scope and " in layer " not in error.who:
+                    error.who = f"{error.who} in layer {recording.scope}"
+                raise
 
     # ---- attributes
 

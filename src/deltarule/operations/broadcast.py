@@ -165,7 +165,7 @@ BROADCAST_TO = register(_BroadcastTo)
 SUM_TO = register(_SumTo)
 
 
-def broadcast_tensors(*arrays: Any) -> list[Tensor]:
+def broadcast_arrays(*arrays: Any) -> list[Tensor]:
     """All arrays spread to their common shape. Raises ShapeError if there is none."""
     tensors = [as_tensor(array) for array in arrays]
     shape = broadcast_shape("broadcast_arrays", *(tensor.shape for tensor in tensors))

@@ -6,41 +6,121 @@ from collections.abc import Callable
 from typing import Any
 
 from deltarule.autodiff.tensor import Tensor
-from deltarule.operations import arithmetic, comparisons, creation, elementwise, functions
+from deltarule.errors import ShapeError
+from deltarule.operations.activations import relu, sigmoid
+from deltarule.operations.arithmetic import (
+    abs,
+    add,
+    clip,
+    divide,
+    floor_divide,
+    multiply,
+    negative,
+    positive,
+    pow,
+    remainder,
+    square,
+    subtract,
+)
+from deltarule.operations.comparisons import (
+    all,
+    any,
+    equal,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    not_equal,
+)
+from deltarule.operations.creation import astype
+from deltarule.operations.cumulative import cumulative_prod, cumulative_sum
+from deltarule.operations.elementwise import tensor_functions
+from deltarule.operations.extremes import argmax, argmin, max, min
+from deltarule.operations.functions import exp, log, sqrt, tanh
+from deltarule.operations.gathering import take
+from deltarule.operations.indexing import getitem
+from deltarule.operations.linear_algebra import matmul, matrix_transpose
+from deltarule.operations.products import prod
+from deltarule.operations.reductions import mean, std, sum, var
+from deltarule.operations.shape import expand, flatten, permute, reshape, squeeze, swapaxes, unsqueeze
+from deltarule.operations.softmax import log_softmax, logsumexp, softmax
+from deltarule.operations.sorting import argsort, sort
 
 OPERATORS: dict[str, Callable[..., Tensor]] = {
-    "add": arithmetic.add,
-    "sub": arithmetic.subtract,
-    "mul": arithmetic.multiply,
-    "truediv": arithmetic.divide,
-    "floordiv": arithmetic.floor_divide,
-    "mod": arithmetic.remainder,
-    "pow": arithmetic.pow,
+    "add": add,
+    "sub": subtract,
+    "mul": multiply,
+    "truediv": divide,
+    "floordiv": floor_divide,
+    "mod": remainder,
+    "pow": pow,
+    "matmul": matmul,
 }
 
 COMPARISONS: dict[str, Callable[..., Tensor]] = {
-    "eq": comparisons.equal,
-    "ne": comparisons.not_equal,
-    "lt": comparisons.less,
-    "le": comparisons.less_equal,
-    "gt": comparisons.greater,
-    "ge": comparisons.greater_equal,
-    "and": comparisons.logical_and,
-    "or": comparisons.logical_or,
+    "eq": equal,
+    "ne": not_equal,
+    "lt": less,
+    "le": less_equal,
+    "gt": greater,
+    "ge": greater_equal,
+    "and": logical_and,
+    "or": logical_or,
 }
 
 # Functions that are methods too: x.exp() is dr.exp(x).
 METHODS: dict[str, Callable[..., Any]] = {
-    "abs": arithmetic.abs,
-    "astype": creation.astype,
-    "clip": arithmetic.clip,
-    "exp": functions.exp,
-    "log": functions.log,
-    "sqrt": functions.sqrt,
-    "tanh": functions.tanh,
-    "all": comparisons.all,
-    "any": comparisons.any,
+    "abs": abs,
+    "all": all,
+    "any": any,
+    "argmax": argmax,
+    "argmin": argmin,
+    "astype": astype,
+    "clip": clip,
+    "argsort": argsort,
+    "cumulative_prod": cumulative_prod,
+    "cumulative_sum": cumulative_sum,
+    "sort": sort,
+    "exp": exp,
+    "expand": expand,
+    "flatten": flatten,
+    "log": log,
+    "log_softmax": log_softmax,
+    "logsumexp": logsumexp,
+    "matmul": matmul,
+    "max": max,
+    "mean": mean,
+    "min": min,
+    "permute": permute,
+    "prod": prod,
+    "relu": relu,
+    "reshape": reshape,
+    "sigmoid": sigmoid,
+    "softmax": softmax,
+    "sqrt": sqrt,
+    "square": square,
+    "squeeze": squeeze,
+    "std": std,
+    "sum": sum,
+    "swapaxes": swapaxes,
+    "take": take,
+    "tanh": tanh,
+    "unsqueeze": unsqueeze,
+    "var": var,
 }
+
+
+def _transpose(self: Tensor) -> Tensor:
+    if self.ndim != 2:
+        raise ShapeError(
+            "T",
+            f"expected a matrix, got {self.ndim} axes {self.shape}",
+            "Use .mT for a stack of matrices, or permute_dims for any order of axes.",
+        )
+    return matrix_transpose(self)
 
 
 def _is_operand(value: Any) -> bool:
@@ -68,13 +148,13 @@ def install() -> None:
         setattr(Tensor, f"__r{name}__", _reflected(function))
     for name, function in COMPARISONS.items():
         setattr(Tensor, f"__{name}__", _binary(function))
-    Tensor.__neg__ = lambda self: arithmetic.negative(self)  # type: ignore[method-assign]
-    Tensor.__pos__ = lambda self: arithmetic.positive(self)  # type: ignore[method-assign]
-    Tensor.__abs__ = lambda self: arithmetic.abs(self)  # type: ignore[method-assign]
-    Tensor.__invert__ = lambda self: comparisons.logical_not(self)  # type: ignore[method-assign]
+    Tensor.__neg__ = lambda self: negative(self)  # type: ignore[method-assign]
+    Tensor.__pos__ = lambda self: positive(self)  # type: ignore[method-assign]
+    Tensor.__abs__ = lambda self: abs(self)  # type: ignore[method-assign]
+    Tensor.__invert__ = lambda self: logical_not(self)  # type: ignore[method-assign]
     for name, function in METHODS.items():
         setattr(Tensor, name, function)
-    elementwise.tensor_functions.inf = float("inf")
-
-
-install()
+    Tensor.__getitem__ = getitem  # type: ignore[method-assign]
+    Tensor.T = property(_transpose)
+    Tensor.mT = property(matrix_transpose)
+    tensor_functions.inf = float("inf")

@@ -119,7 +119,8 @@ REDUCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
 
 @dataclass(frozen=True)
 class ArrayFunctionRow:
-    """value(*arrays, **options): the NumPy meaning. latex: template over arguments and options."""
+    """value(*arrays, **options): the NumPy meaning. latex: template over arguments and options;
+    {all} is every argument with commas between."""
 
     value: Callable[..., Any]
     latex: str

@@ -87,8 +87,9 @@ class _Writer:
             return self._function(expression)
         if isinstance(expression, ArrayFunction):
             row = ARRAY_FUNCTIONS[expression.name]
-            options = {name: option(value) for name, value in expression.options.items()}
-            return row.latex.format(*self._arguments(expression.arguments, row.places), **options), row.strength
+            options = {name: option(value, name) for name, value in expression.options.items()}
+            arguments = self._arguments(expression.arguments, row.places)
+            return row.latex.format(*arguments, all=", ".join(arguments), **options), row.strength
         if isinstance(expression, Reduction):
             symbol = REDUCTIONS[expression.kind][1]
             below = ", ".join(index.name for index in expression.indices)
@@ -160,10 +161,11 @@ def number(expression: Number) -> str:
     return digits
 
 
-def option(value: Any) -> str:
-    """A parameter of an operation as LaTeX."""
+def option(value: Any, name: str = "") -> str:
+    """A parameter of an operation as LaTeX: the sizes of a shape with ×, other lists with commas."""
     if isinstance(value, (tuple, list)):
-        return r" \times ".join(option(part) for part in value) if value else "()"
+        between = r" \times " if name == "shape" else ", "
+        return between.join(option(part, name) for part in value) if value else "()"
     return escape(str(value))
 
 

@@ -17,7 +17,9 @@ from deltarule.autodiff.formula.functions import FUNCTIONS
 def source(expression: Expression) -> str:
     """An element-wise expression as a line of Python, its functions in a namespace `f`."""
     if isinstance(expression, Number):
-        return f"({float(expression.value)!r})" if math.isfinite(expression.value) else "f.inf"
+        assert math.isfinite(expression.value), "an infinite constant in an element-wise formula"
+        text = repr(float(expression.value))
+        return f"({text})" if expression.value < 0 else text
     if isinstance(expression, Symbol):
         return expression.name
     assert isinstance(expression, Function), f"{expression!r} is not element-wise"

@@ -1,0 +1,148 @@
+"""`deltarule check`: are the gradients of a run's own network right, on its own data?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from deltarule.autodiff.check import GradientCheck, check_gradients
+from deltarule.autodiff.tensor import Tensor
+from deltarule.cli.assembly import build_loss, build_penalty
+from deltarule.cli.exit_codes import FAILED, OK
+from deltarule.cli.figures import json_line
+from deltarule.cli.program import Command, report
+from deltarule.cli.saved_run import RUN, WEIGHTS, SavedRun, open_run
+from deltarule.errors import ArgumentError, GradientError
+from deltarule.nn.module import Module
+from deltarule.operations.random import manual_seed
+from deltarule.training.evaluation import forward
+
+EXAMPLES = (
+    ("deltarule check runs/digits-lenet-1", "all gradients, on 8 rows of the training data"),
+    ("deltarule check runs/digits-lenet-1 --samples 32", "on more rows"),
+)
+_CHARACTERS = 12
+
+
+@click.command(cls=Command, examples=EXAMPLES)
+@RUN
+@click.option(
+    "--samples", type=click.IntRange(1), default=8, show_default=True, help="Training rows to take."
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, min_open=True),
+    default=1e-6,
+    show_default=True,
+    help="Largest relative error that is right.",
+)
+@WEIGHTS
+@click.option("--json", is_flag=True, help="One JSON object.")
+def check(run: Path, samples: int, tolerance: float, best: bool, json: bool) -> int:
+    """Check the gradients of the network of RUN.
+
+    In float64, the gradient that back-propagation gives for each parameter is compared with central
+    differences of the loss, element by element for small parameters and along random directions for large
+    ones. The network is in training mode: dropout drops the same units each time, regularisation is part
+    of the loss. A wrong gradient gives exit code 1 and the name of the first operation that is wrong.
+    """
+    saved = open_run(run, best)
+    model = saved.model.astype("float64").train()
+    loss = loss_of(saved, model, samples)
+    found: dict[str, GradientCheck] = {}
+    failure: tuple[str, GradientError] | None = None
+    parameters = dict(model.named_parameters())
+    width = max((len(name) for name in parameters), default=0)
+    if not json:
+        click.echo(f"{saved.folder.path}, weights of epoch {saved.epoch}, float64, tolerance {tolerance:g}")
+        click.echo(f"{'parameter':<{width}}  {'shape':<16}  {'compared':<14}  largest relative error")
+    for name, parameter in parameters.items():
+        try:
+            found[name] = check_parameter(model, name, loss, tolerance)
+        except GradientError as error:
+            failure = (name, error)
+            if not json:
+                click.echo(f"{name:<{width}}  {parameter.shape!s:<16}  WRONG")
+            break
+        if not json:
+            result = found[name]
+            way = "elements" if result.checked == parameter.size else "directions"
+            kinks = f"  ({len(result.kinks)} at a kink)" if result.kinks else ""
+            compared = f"{result.checked} {way}"
+            click.echo(
+                f"{name:<{width}}  {parameter.shape!s:<16}  {compared:<14}  {result.max_error:.1e}{kinks}"
+            )
+    largest = max((each.max_error for each in found.values()), default=0.0)
+    if json:
+        record = {
+            "passed": failure is None,
+            "largest_error": largest,
+            "parameters": {
+                name: {"error": each.max_error, "compared": each.checked, "kinks": len(each.kinks)}
+                for name, each in found.items()
+            },
+            "wrong": None if failure is None else {"parameter": failure[0], "problem": str(failure[1])},
+            "run_folder": str(saved.folder.path),
+        }
+        click.echo(json_line(record))
+    if failure is not None:
+        report(f"check: the gradient of {failure[0]} is wrong: {failure[1].problem}")
+        return FAILED
+    if not json:
+        click.echo(f"all {len(found)} gradients are right; largest relative error {largest:.1e}")
+    return OK
+
+
+def loss_of(saved: SavedRun, model: Module, samples: int) -> Callable[[], Tensor]:
+    """The loss of a run on some of its training data, regularisation included; the same in each call."""
+    part = saved.dataset.train
+    config = saved.config
+    if saved.task == "text":
+        time = min(_CHARACTERS, len(part))
+        rows = max(1, min(samples, len(part) // time))
+        used = slice(0, rows * time)
+        inputs, targets = (array[used].reshape(rows, time) for array in (part.inputs, part.targets))
+    else:
+        inputs, targets = part.inputs[:samples], part.targets[:samples]
+    if targets.dtype.kind == "f":
+        targets = targets.astype(np.float64)
+    if inputs.dtype.kind == "f":
+        inputs = inputs.astype(np.float64)
+    mean, penalty = build_loss(config), build_penalty(config)
+
+    def loss() -> Tensor:
+        # The same units are dropped in every call, so that differences are those of one function.
+        manual_seed(config["seed"])
+        output, _ = forward(model, Tensor(inputs))
+        value = mean(output, Tensor(targets))
+        return value if penalty is None else value + penalty(model)
+
+    return loss
+
+
+def check_parameter(
+    model: Module, name: str, loss: Callable[[], Tensor], tolerance: float = 1e-6
+) -> GradientCheck:
+    """Check the gradient of a loss for one parameter of a model, whose others stay as they are.
+
+    Raises GradientError naming the first wrong operation.
+    """
+    owner_name, _, own_name = name.rpartition(".")
+    owner = dict(model.named_modules())[owner_name]
+    parameter = owner._parameters[own_name]
+    if parameter is None:
+        raise ArgumentError("check", f"the model has no parameter {name!r}", "Check the name.")
+
+    def of_values(values: Tensor) -> Tensor:
+        table: dict[str, Any] = owner._parameters
+        table[own_name] = values
+        try:
+            return loss()
+        finally:
+            table[own_name] = parameter
+
+    return check_gradients(of_values, parameter.numpy().copy(), tolerance=tolerance)

@@ -1,0 +1,105 @@
+"""fit: a model and data in, a trained model out, in one call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deltarule.data import DataLoader, Dataset, Part, SequenceLoader, load
+from deltarule.errors import ArgumentError
+from deltarule.nn.module import Module
+from deltarule.optim.adam import Adam
+from deltarule.optim.optimizer import Optimizer
+from deltarule.training.callbacks import EarlyStopping
+from deltarule.training.evaluation import Loader
+from deltarule.training.trainer import Trainer
+
+
+def fit(
+    model: Module,
+    data: Any,
+    *,
+    validation: Any = None,
+    task: str | None = None,
+    epochs: int = 10,
+    batch_size: int | None = 32,
+    sequence_length: int = 64,
+    optimizer: Optimizer | None = None,
+    lr: float = 1e-3,
+    patience: int | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Trainer:
+    """Trains a model: the short form of `Trainer(...).fit(...)`.
+
+    model        Module; it is trained in place
+    data         a Dataset, the name or path of one, a Part, a pair (inputs, targets), or a loader
+    validation   the same kinds, but for a name; a Dataset's own validation part if left out
+    task         "classification", "regression" or "text"; a Dataset says it itself, and for arrays whole
+                 numbers as targets mean classification, others regression
+    batch_size   rows in a batch; None for all at once, 1 for one sample at a time
+    sequence_length   time steps in a batch of text
+    optimizer    of the model's parameters; Adam with learning rate `lr` if left out
+    patience     epochs without improvement before it stops early with the best weights; never if left out
+    seed         of the order of the batches
+    options      of Trainer: schedule, clip_norm, penalty, callbacks, run_folder, ...
+    returns      the trainer: `.history`, `.evaluate(loader)`, `.progress`
+
+    Raises ArgumentError where task or loss cannot be found, and what Trainer and loaders raise.
+
+    >>> import deltarule as dr
+    >>> model = dr.nn.Sequential(dr.nn.Linear(2, 8), dr.nn.Tanh(), dr.nn.Linear(8, 2))
+    >>> inputs = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+    >>> trainer = fit(model, (inputs, np.array([0, 1, 1, 0])), epochs=300, batch_size=None, lr=0.05)
+    >>> trainer.history[-1]["train_accuracy"]
+    1.0
+    """
+    if isinstance(data, (str, Path)):
+        data = load(data)
+    if isinstance(data, Dataset):
+        task = task or data.kind
+        if validation is None and len(data.validation):
+            validation = data.validation
+        data = data.train
+    task = task or (None if "loss" in options else _task_of(data))
+    if patience is not None:
+        options["callbacks"] = [*options.get("callbacks", ()), EarlyStopping(patience)]
+        options.setdefault("restore_best", True)
+    trainer = Trainer(
+        model, optimizer if optimizer is not None else Adam(model.parameters(), lr=lr), task, **options
+    )
+    train_loader = _loader(data, task, batch_size, sequence_length, seed, shuffle=True)
+    if validation is not None:
+        validation = _loader(validation, task, batch_size, sequence_length, seed, shuffle=False)
+    trainer.fit(train_loader, validation, epochs)
+    return trainer
+
+
+def _loader(
+    data: Any, task: str | None, batch_size: int | None, sequence_length: int, seed: int, shuffle: bool
+) -> Loader:
+    if hasattr(data, "batches"):
+        return data
+    tokens = data.inputs if isinstance(data, Part) else data
+    if task == "text" and isinstance(tokens, np.ndarray) and tokens.ndim == 1:
+        if batch_size is None:
+            raise ArgumentError(
+                "fit",
+                "batch_size=None expects rows; a text has none",
+                "Give the number of streams: batch_size=32, say.",
+            )
+        return SequenceLoader(data, batch_size, sequence_length, shuffle=shuffle, seed=seed)
+    return DataLoader(data, batch_size, shuffle=shuffle, seed=seed)
+
+
+def _task_of(data: Any) -> str:
+    targets = data.targets if isinstance(data, Part) else data[1] if isinstance(data, tuple) else None
+    if targets is None:
+        raise ArgumentError(
+            "fit",
+            "the task cannot be found from a loader",
+            'Pass task="classification", "regression" or "text".',
+        )
+    return "classification" if np.asarray(targets).dtype.kind in "iub" else "regression"

@@ -1,0 +1,67 @@
+"""fit(model, data): what it finds by itself."""
+
+import numpy as np
+import pytest
+
+from deltarule.data import DataLoader, Part, from_arrays, from_text
+from deltarule.errors import ArgumentError
+from deltarule.operations.random import manual_seed
+from deltarule.optim.sgd import SGD
+from deltarule.training.short_form import fit
+from tests.training.tiny_models import Affine, Classifier, NextToken
+
+RANDOM = np.random.default_rng(0)
+INPUTS = RANDOM.normal(size=(80, 4)).astype(np.float32)
+LABELS = (INPUTS[:, 0] > 0).astype(np.int64)
+NUMBERS = INPUTS[:, :1] * 2
+
+
+def test_classification_from_a_data_set():
+    manual_seed(0)
+    data = from_arrays(INPUTS, LABELS)
+    trainer = fit(Classifier(4, 2), data, epochs=40, lr=0.02, batch_size=8)
+    assert trainer.history[-1]["validation_accuracy"] > 0.8
+    assert trainer.evaluate(DataLoader(data.test))["accuracy"] > 0.8
+
+
+def test_regression_from_arrays_with_validation():
+    trainer = fit(Affine(4, 1), (INPUTS, NUMBERS), validation=(INPUTS[:9], NUMBERS[:9]), epochs=60, lr=0.05)
+    assert trainer.history[-1]["validation_r2"] > 0.99
+
+
+def test_text():
+    data = from_text("abcabdabcabe" * 30)
+    trainer = fit(NextToken(5), data, epochs=10, lr=0.03, batch_size=2, sequence_length=12)
+    assert trainer.history[-1]["validation_perplexity"] < 2.0
+
+
+def test_a_named_data_set():
+    trainer = fit(Affine(2, 2), "xor", epochs=1)
+    assert "train_accuracy" in trainer.history[0]
+
+
+def test_whole_batch_and_online():
+    for batch_size, steps in ((None, 1), (1, 80)):
+        trainer = fit(Affine(4, 1), Part(INPUTS, NUMBERS), epochs=1, batch_size=batch_size)
+        assert trainer.progress.step == steps
+
+
+def test_patience_stops_early_with_the_best_weights():
+    model = Affine(4, 1)
+    optimizer = SGD(model.parameters(), lr=0.9)
+    trainer = fit(model, (INPUTS, NUMBERS), epochs=500, patience=3, optimizer=optimizer, batch_size=None)
+    assert len(trainer.history) < 500
+    assert trainer.restore_best
+
+
+def test_options_go_to_the_trainer():
+    trainer = fit(Affine(4, 1), (INPUTS, NUMBERS), epochs=1, clip_norm=1.0, accumulate=2)
+    assert trainer.accumulate == 2
+    assert trainer.gradient_norm > 0
+
+
+def test_what_cannot_be_found():
+    with pytest.raises(ArgumentError, match="the task cannot be found from a loader"):
+        fit(Affine(4, 1), DataLoader((INPUTS, NUMBERS)), epochs=1)
+    with pytest.raises(ArgumentError, match="batch_size=None expects rows; a text has none"):
+        fit(NextToken(5), from_text("abcabdabcabe" * 30), batch_size=None)
