@@ -1,6 +1,7 @@
 """Every example runs as a script; the lectures' own numbers come out."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,10 @@ def load(name):
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
 def test_example_runs_as_a_script(path):
-    finished = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=120, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent / "src")}
+    finished = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, timeout=120, check=False, env=environment
+    )
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.strip()
 

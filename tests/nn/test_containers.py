@@ -30,7 +30,7 @@ def test_sequential_of_names():
     model = Sequential(OrderedDict(hidden=nn.Linear(3, 4), output=nn.Linear(4, 2)))
     assert list(model.state_dict()) == ["hidden.weight", "hidden.bias", "output.weight", "output.bias"]
     assert model.hidden is model[0]
-    assert list(Sequential({"only": nn.ReLU()}).named_children())[0][0] == "only"
+    assert [name for name, _ in Sequential({"only": nn.ReLU()}).named_children()] == ["only"]
 
 
 def test_sequential_positions_and_slices():

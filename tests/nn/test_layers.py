@@ -8,6 +8,7 @@ import pytest
 from deltarule import nn
 from deltarule.autodiff.tensor import Tensor, tensor
 from deltarule.errors import ArgumentError, DTypeError, OutOfBoundsError, ShapeError
+from deltarule.nn.activation import ACTIVATIONS, activation
 
 # Written down from PyTorch's documentation: names, in its order, and shapes of everything a layer saves.
 PYTORCH_STATE = [
@@ -229,11 +230,9 @@ def test_activations(make, reference):
 
 
 def test_activation_by_name():
-    from deltarule.nn.activation import ACTIVATIONS, activation
-
     for name, kind in ACTIVATIONS.items():
         assert type(activation(name)) is kind
-    with pytest.raises(ArgumentError, match="expected one of 'relu'.*got 'rellu'"):
+    with pytest.raises(ArgumentError, match=r"expected one of 'relu'.*got 'rellu'"):
         activation("rellu")
 
 

@@ -5,13 +5,15 @@ import pytest
 
 from deltarule import nn
 from deltarule.autodiff.tensor import tensor
-from deltarule.operations import (
-    contrastive_loss as contrastive,
-    cross_entropy as cross,
-    losses,
-    multi_margin_loss as margin,
-    nll_loss as nll,
-    probability_losses as probability,
+from deltarule.operations.contrastive_loss import contrastive_loss
+from deltarule.operations.cross_entropy import cross_entropy
+from deltarule.operations.losses import huber_loss, l1_loss, mse_loss, smooth_l1_loss
+from deltarule.operations.multi_margin_loss import multi_margin_loss
+from deltarule.operations.nll_loss import nll_loss
+from deltarule.operations.probability_losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    kl_div,
 )
 
 RANDOM = np.random.default_rng(0)
@@ -23,28 +25,28 @@ WEIGHT = np.array([1.0, 2.0, 0.5, 3.0])
 LOGS = np.log(P / P.sum(1, keepdims=True))
 
 CASES = [
-    (nn.MSELoss, {}, losses.mse_loss, (X, Y)),
-    (nn.L1Loss, {}, losses.l1_loss, (X, Y)),
-    (nn.HuberLoss, {"delta": 0.5}, losses.huber_loss, (X, Y)),
-    (nn.SmoothL1Loss, {"beta": 0.5}, losses.smooth_l1_loss, (X, Y)),
-    (nn.CrossEntropyLoss, {}, cross.cross_entropy, (X, CLASSES)),
+    (nn.MSELoss, {}, mse_loss, (X, Y)),
+    (nn.L1Loss, {}, l1_loss, (X, Y)),
+    (nn.HuberLoss, {"delta": 0.5}, huber_loss, (X, Y)),
+    (nn.SmoothL1Loss, {"beta": 0.5}, smooth_l1_loss, (X, Y)),
+    (nn.CrossEntropyLoss, {}, cross_entropy, (X, CLASSES)),
     (
         nn.CrossEntropyLoss,
         {"weight": WEIGHT, "ignore_index": 1, "label_smoothing": 0.1},
-        cross.cross_entropy,
+        cross_entropy,
         (X, CLASSES),
     ),
-    (nn.NLLLoss, {"weight": WEIGHT, "ignore_index": 1}, nll.nll_loss, (LOGS, CLASSES)),
-    (nn.BCELoss, {"weight": WEIGHT}, probability.binary_cross_entropy, (P, YES)),
+    (nn.NLLLoss, {"weight": WEIGHT, "ignore_index": 1}, nll_loss, (LOGS, CLASSES)),
+    (nn.BCELoss, {"weight": WEIGHT}, binary_cross_entropy, (P, YES)),
     (
         nn.BCEWithLogitsLoss,
         {"weight": WEIGHT, "pos_weight": WEIGHT},
-        probability.binary_cross_entropy_with_logits,
+        binary_cross_entropy_with_logits,
         (X, YES),
     ),
-    (nn.KLDivLoss, {"log_target": False}, probability.kl_div, (LOGS, P)),
-    (nn.MultiMarginLoss, {"p": 2, "margin": 0.7, "weight": WEIGHT}, margin.multi_margin_loss, (X, CLASSES)),
-    (nn.ContrastiveLoss, {"margin": 3.0}, contrastive.contrastive_loss, (X, Y, YES[:, 0])),
+    (nn.KLDivLoss, {"log_target": False}, kl_div, (LOGS, P)),
+    (nn.MultiMarginLoss, {"p": 2, "margin": 0.7, "weight": WEIGHT}, multi_margin_loss, (X, CLASSES)),
+    (nn.ContrastiveLoss, {"margin": 3.0}, contrastive_loss, (X, Y, YES[:, 0])),
 ]
 
 

@@ -133,7 +133,7 @@ def test_a_failure_in_the_middle_leaves_the_old_file(tmp_path, monkeypatch, fail
         monkeypatch.setattr(atomic_file, "open", Full, raising=False)
     else:
         monkeypatch.setattr(os, failing, fail)
-    with pytest.raises(RunError, match="cannot be written .No space left on device.. Free some space"):
+    with pytest.raises(RunError, match=r"cannot be written \(No space left on device\)\. Free some space"):
         write_atomic(path, b"much newer")
     monkeypatch.undo()
     assert path.read_bytes() == b"old"

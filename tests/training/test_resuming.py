@@ -77,7 +77,9 @@ def everything(trainer: Trainer) -> tuple:
     arrays = {name: (array.dtype.str, array.tobytes()) for name, array in checkpoint.arrays.items()}
     values = json.loads(json.dumps(checkpoint.values))
     del values["progress"]["seconds"]
-    history = [{key: value for key, value in record.items() if key != "seconds"} for record in trainer.history]
+    history = [
+        {key: value for key, value in record.items() if key != "seconds"} for record in trainer.history
+    ]
     return arrays, values, history
 
 
@@ -153,19 +155,15 @@ def test_early_stopping_and_the_best_weights_survive(tmp_path):
     def trainer(**options) -> Trainer:
         model = Affine(4, 3)
         # So fast that it gets worse again.
-        return Trainer(
-            model, SGD(model.parameters(), lr=8.0, momentum=0.9), "classification",
-            **{"restore_best": True, **options, "callbacks": [EarlyStopping(3), *options.get("callbacks", ())]},
-        )  # fmt: skip
+        optimizer = SGD(model.parameters(), lr=8.0, momentum=0.9)
+        callbacks = [EarlyStopping(3), *options.pop("callbacks", ())]
+        return Trainer(model, optimizer, "classification", restore_best=True, callbacks=callbacks, **options)
 
     whole = trainer()
     whole.fit(loader(), epochs=40)
     assert len(whole.history) < 40
     assert whole.progress.best_epoch == len(whole.history) - 3
     stop = 7 * whole.progress.best_epoch + 9
-    in_memory = trainer(callbacks=[StopAfter(stop)])
-    in_memory.restore_best = True
-    in_memory.fit(loader(), epochs=40)
     run = RunFolder.create(tmp_path / "run", {})
     trainer(run_folder=run, callbacks=[StopAfter(stop)]).fit(loader(), epochs=40)
     second = trainer(run_folder=run)
@@ -265,7 +263,9 @@ def test_what_does_not_fit_is_refused(tmp_path):
     with pytest.raises(ArgumentError, match="expected 7 batches as in the epoch that was left, got 4"):
         resumed.fit(loader(16), epochs=4)
     model = Classifier(4, 3)
-    with pytest.raises(ArgumentError, match="schedule of the learning rate: the checkpoint has ExponentialLR"):
+    with pytest.raises(
+        ArgumentError, match="schedule of the learning rate: the checkpoint has ExponentialLR"
+    ):
         Trainer(model, Adam(model.parameters()), "classification", run_folder=run).resume()
     model = Classifier(4, 5)
     optimizer = Adam(model.parameters())
@@ -298,7 +298,9 @@ def test_states_of_any_nesting_come_back():
     assert back[1][1] is None
     assert taken_apart(None) == ([], None)
     assert put_together([], None) is None
-    with pytest.raises(DTypeError, match="expected the model's state to be a tensor, or tuples of them, got int"):
+    with pytest.raises(
+        DTypeError, match="expected the model's state to be a tensor, or tuples of them, got int"
+    ):
         detached((3,))
 
 

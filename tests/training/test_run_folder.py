@@ -57,7 +57,7 @@ def test_folders_asked_for_at_the_same_time_differ(tmp_path):
 
 def test_nothing_is_overwritten(tmp_path):
     RunFolder.create(tmp_path / "run", {})
-    with pytest.raises(RunError, match="expected a new or empty folder, it holds a run. Resume that run"):
+    with pytest.raises(RunError, match=r"expected a new or empty folder, it holds a run\. Resume that run"):
         RunFolder.create(tmp_path / "run", {})
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("...")
@@ -93,10 +93,10 @@ def test_what_is_no_run_folder(tmp_path):
 
 def test_checkpoints_by_name(tmp_path):
     run = RunFolder.create(tmp_path / "run", {})
-    with pytest.raises(RunError, match="it has no checkpoint 'last'. It was stopped before its first"):
+    with pytest.raises(RunError, match=r"it has no checkpoint 'last'\. It was stopped before its first"):
         run.load()
     run.save("best", checkpoint(1))
-    with pytest.raises(RunError, match="it has no checkpoint 'last'. There is best."):
+    with pytest.raises(RunError, match=r"it has no checkpoint 'last'\. There is best\."):
         run.load()
     run.save("last", checkpoint(2))
     assert run.checkpoints() == ["best", "last"]
@@ -156,7 +156,8 @@ from deltarule.training.run_folder import RunFolder
 run = RunFolder(sys.argv[1])
 with run.locked():
     for number in range(1_000_000):
-        run.save("last", Checkpoint({"model.weight": np.full(50_000, number, np.float32)}, {"number": number}))
+        weight = np.full(50_000, number, np.float32)
+        run.save("last", Checkpoint({"model.weight": weight}, {"number": number}))
         if number == 0:
             print("begun", flush=True)
 """

@@ -31,7 +31,7 @@ def test_regression_from_arrays_with_validation():
 
 def test_text():
     data = from_text("abcabdabcabe" * 30)
-    trainer = fit(NextToken(5), data, epochs=10, lr=0.03, batch_size=2, sequence_length=12)
+    trainer = fit(NextToken(5), data, epochs=20, lr=0.03, batch_size=2, sequence_length=12)
     assert trainer.history[-1]["validation_perplexity"] < 2.0
 
 
@@ -65,3 +65,11 @@ def test_what_cannot_be_found():
         fit(Affine(4, 1), DataLoader((INPUTS, NUMBERS)), epochs=1)
     with pytest.raises(ArgumentError, match="batch_size=None expects rows; a text has none"):
         fit(NextToken(5), from_text("abcabdabcabe" * 30), batch_size=None)
+
+
+def test_a_model_by_name_is_built_for_the_data():
+    manual_seed(0)
+    trainer = fit("mlp", from_arrays(INPUTS, LABELS), epochs=20, lr=0.01, batch_size=8)
+    assert trainer.history[-1]["validation_accuracy"] > 0.8
+    with pytest.raises(ArgumentError, match=r"model 'mlp' by name expects a Dataset, .* got tuple"):
+        fit("mlp", (INPUTS, LABELS))

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from deltarule.autodiff.recording import no_grad
 from deltarule.autodiff.tensor import Tensor
 from deltarule.nn.module import Module, Parameter
 from deltarule.operations.embedding import embedding
@@ -35,17 +34,19 @@ class Noise(Module):
 
 
 class RunningMean(Module):
-    """Subtracts the mean of the batch, and keeps a running one for evaluation, as batch normalisation does."""
+    """Subtracts the mean of the batch and keeps a running one, as batch normalisation does."""
 
     def __init__(self, size: int):
         self.register_buffer("mean", np.zeros(size, np.float32))
+        self.register_buffer("batches", np.array(0))
 
     def forward(self, x):
         if not self.training:
             return x - self.mean
         mean = x._array.mean(axis=0)
-        with no_grad():
-            self.mean.assign(0.9 * self.mean._array + 0.1 * mean)
+        # One buffer is replaced, the other written in place: layers may do either.
+        self.mean = Tensor(0.9 * self.mean._array + 0.1 * mean)
+        self.batches.assign(self.batches._array + 1)
         return x - Tensor(mean)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -12,7 +13,9 @@ import click
 from deltarule.cli.figures import duration, json_line, said, shown, split_name
 
 # Names of an epoch's record that its line shows, for each part of the data.
-_IN_A_LINE = ("loss", "accuracy", "r2", "perplexity")
+_IN_A_LINE = ("loss", "accuracy", "r2")
+# A terminal shows about so many lines of epochs; the bar shows the others.
+_LINES = 30
 
 
 class Display:
@@ -109,8 +112,10 @@ class TerminalProgress(PlainLines):
         )
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        self.progress.update(self.task, completed=record["epoch"], epoch=record["epoch"])
-        self.say(epoch_line(record, self.epochs))
+        number = record["epoch"]
+        self.progress.update(self.task, completed=number, epoch=number)
+        if number % math.ceil(self.epochs / _LINES) == 0 or number in (1, self.epochs):
+            self.say(epoch_line(record, self.epochs))
 
     def end(self) -> None:
         self.progress.stop()

@@ -15,6 +15,7 @@ from deltarule.cli.figures import json_line, ordered, said, shown
 from deltarule.cli.option_groups import with_options
 from deltarule.cli.program import Command
 from deltarule.cli.saved_run import RUN, WEIGHTS, SavedRun, open_run
+from deltarule.cli.threads import matrix_threads
 from deltarule.data import Part
 from deltarule.errors import ArgumentError, DataError
 from deltarule.training import ClassificationMetrics, Metrics
@@ -115,7 +116,8 @@ def measured(saved: SavedRun, rows: Part, top_k: Sequence[int] = ()) -> Metrics:
             "evaluate", f"--top-k {max(top_k)} expects at most {classes}, the classes", "Lower it."
         )
     metrics = ClassificationMetrics(tuple(top_k)) if top_k else build_metrics(config, saved.preprocessing)()
-    measure(saved.model, evaluation_loader(rows, config), build_loss(config), metrics)
+    with matrix_threads(config["threads"]):
+        measure(saved.model, evaluation_loader(rows, config), build_loss(config), metrics)
     return metrics
 
 

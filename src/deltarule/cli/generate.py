@@ -13,6 +13,7 @@ from deltarule.autodiff.tensor import Tensor
 from deltarule.cli.program import Command, report
 from deltarule.cli.sampling import check_sampling, draw, token_probabilities
 from deltarule.cli.saved_run import RUN, WEIGHTS, open_run
+from deltarule.cli.threads import matrix_threads
 from deltarule.data import Vocabulary
 from deltarule.errors import DataError
 from deltarule.nn.module import Module
@@ -70,8 +71,10 @@ def generate(
         report(f"note: left out of the prompt, as the training text has none: {' '.join(map(repr, unknown))}")
     click.echo(known, nl=False)
     random = np.random.default_rng(seed)
-    for character in written(saved.model, vocabulary, known, length, random, temperature, top_k, top_p):
-        click.echo(character, nl=False)
+    # One character at a time is too little for several threads.
+    with matrix_threads(1):
+        for character in written(saved.model, vocabulary, known, length, random, temperature, top_k, top_p):
+            click.echo(character, nl=False)
     click.echo()
 
 

@@ -16,6 +16,7 @@ from deltarule.cli.data_options import READING
 from deltarule.cli.option_groups import with_options
 from deltarule.cli.program import Command
 from deltarule.cli.saved_run import RUN, WEIGHTS, SavedRun, open_run
+from deltarule.cli.threads import matrix_threads
 from deltarule.errors import ArgumentError, NonFiniteError
 from deltarule.training import predict as outputs_of
 from deltarule.training.atomic_file import write_atomic
@@ -69,7 +70,9 @@ def predict(
         raise ArgumentError(
             "predict", "--probabilities and --top-k both list probabilities", "Give one of them."
         )
-    outputs = outputs_of(saved.model, saved.new_part(data, **reading).inputs)
+    inputs = saved.new_part(data, **reading).inputs
+    with matrix_threads(saved.config["threads"]):
+        outputs = outputs_of(saved.model, inputs)
     if not np.isfinite(outputs).all():
         raise NonFiniteError(
             "predict", "the network's outputs are not finite", "Its training diverged: train anew."

@@ -20,7 +20,12 @@ EXAMPLES = (
     ("deltarule runs experiments/", "of another folder"),
 )
 
-_SHOWN = ("test_accuracy", "test_r2", "validation_accuracy", "validation_r2", "validation_loss", "train_loss")
+# The figure that tells most about a run, the first of these that it has.
+_SHOWN = {
+    "classification": ("test_accuracy", "validation_accuracy", "train_loss"),
+    "regression": ("test_r2", "validation_r2", "train_loss"),
+    "text": ("test_loss", "validation_loss", "train_loss"),
+}
 
 
 @click.command(cls=Command, examples=EXAMPLES)
@@ -68,7 +73,7 @@ def described(path: Path) -> dict[str, Any]:
 def _line(record: dict[str, Any]) -> tuple[str, ...]:
     if "error" in record:
         return (record["run_folder"], "", "", "", record["error"])
-    name = next((name for name in _SHOWN if name in record), "")
+    name = next((name for name in _SHOWN[record["task"]] if name in record), "")
     result = f"{said(name)} {shown(name, record[name])}" if name else "not finished"
     epochs = f"{record['epochs_done']}/{record['epochs']}"
     return (record["run_folder"], record["data"], record["model"], epochs, result)

@@ -18,6 +18,10 @@ from deltarule.training import RunFolder
 
 RUNS = Path("runs")
 CONFIG = "config.json"
+_NEEDED = (
+    *("task", "data", "model", "loss", "optimizer", "batch_size", "sequence_length", "epochs", "schedule"),
+    *("clip", "penalty", "patience", "seed", "dtype", "checkpoint_every", "threads"),
+)
 
 RUN = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 WEIGHTS = click.option(
@@ -31,11 +35,11 @@ WEIGHTS = click.option(
 def find_run(path: Path) -> RunFolder:
     """The run folder at a path, or of that name in the folder runs.
 
-    Raises RunError naming the closest one if there is none.
+    Raises RunError naming the closest one if there is none, and for a run that `train` did not make.
     """
     inside = RUNS / path
     if not path.exists() and inside.is_dir():
-        return RunFolder(inside)
+        path = inside
     if not path.exists():
         known = list_runs(RUNS)
         close = difflib.get_close_matches(path.name, [run.name for run in known], 1, 0.6)
@@ -43,7 +47,15 @@ def find_run(path: Path) -> RunFolder:
         raise RunError(
             str(path), "there is no such run folder", f"Did you mean {RUNS / close[0]}?" if close else fix
         )
-    return RunFolder(path)
+    run = RunFolder(path)
+    lacking = [name for name in _NEEDED if name not in run.config]
+    if lacking:
+        raise RunError(
+            str(run.path / CONFIG),
+            f"expected the configuration that deltarule train writes, it lacks {', '.join(lacking)}",
+            "A run that a script made is used by scripts; an edited file has to be restored.",
+        )
+    return run
 
 
 def list_runs(folder: Path) -> list[Path]:

@@ -24,7 +24,7 @@ _TEXT_BATCH = 32
 _TEXT_LENGTH = 64
 # A whole set this small fits into one update, and learns by many of them.
 _TINY = 16
-_TINY_EPOCHS = 500
+_TINY_EPOCHS = 200
 
 _LEARNING_RATES = {
     "sgd": 0.1,

@@ -23,6 +23,7 @@ from deltarule.cli.program import Command, report
 from deltarule.cli.resuming import resumed
 from deltarule.cli.saved_run import RUNS
 from deltarule.cli.settings import settle
+from deltarule.cli.threads import matrix_threads, threads_for
 from deltarule.cli.training_options import OUTPUT, UPDATES
 from deltarule.data import Dataset, load
 from deltarule.errors import ArgumentError, NonFiniteError
@@ -68,7 +69,8 @@ def train(context: click.Context, /, **given: Any) -> int:
         "data": dataset.description(),
     }
     # Built before the folder is made, so that a model which is impossible leaves nothing behind.
-    build_model(config)
+    model = build_model(config)
+    config["threads"] = given["threads"] or threads_for(model, dataset, config)
     return run(make_folder(config, given), dataset, display)
 
 
@@ -116,23 +118,21 @@ def run(folder: RunFolder, dataset: Dataset, display: Display, resuming: bool = 
     if resuming:
         trainer.resume()
     introduce(display, folder, dataset, model, trainer)
-    code = OK
-    with _termination_as_interrupt() as signals:
+    with matrix_threads(config["threads"]), _termination_as_interrupt() as signals:
         try:
             trainer.fit(train_loader, validation, config["epochs"])
         except TrainingInterrupted:
-            code = TERMINATED if signals else INTERRUPTED
             report(
                 f"stopped after epoch {trainer.progress.epoch} of {config['epochs']}; everything is saved. "
                 f"Go on with: deltarule train --resume {_typed(folder.path)}"
             )
-            return code
+            return TERMINATED if signals else INTERRUPTED
         except NonFiniteError as error:
             fix = error.fix.replace("clip_norm=1.0", "--clip-norm 1").replace(
                 "learning rate", "learning rate (--learning-rate)"
             )
             raise NonFiniteError(error.who, error.problem, fix) from error
-    results = measure(trainer, dataset, config)
+        results = measure(trainer, dataset, config)
     folder.write_json("results", {name: _finite(value) for name, value in results.items()})
     display.final(
         {
@@ -145,7 +145,7 @@ def run(folder: RunFolder, dataset: Dataset, display: Display, resuming: bool = 
         }
     )
     conclude(display, folder, config, results)
-    return code
+    return OK
 
 
 def measure(trainer: Trainer, dataset: Dataset, config: dict[str, Any]) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def measure(trainer: Trainer, dataset: Dataset, config: dict[str, Any]) -> dict[
             metrics = trainer.evaluate(evaluation_loader(part, config))
             results.update({f"{name}_{each}": value for each, value in metrics.items()})
     best = trainer.history[progress.best_epoch - 1] if progress.best_epoch else trainer.history[-1]
-    results["train_loss"] = best["train_loss"]
+    results.update({name: value for name, value in best.items() if name.startswith("train_")})
     results["epochs"] = progress.epoch
     results["best_epoch"] = progress.best_epoch
     results["seconds"] = round(progress.seconds, 3)
@@ -208,13 +208,14 @@ def training_sentence(config: dict[str, Any]) -> str:
 def conclude(display: Display, folder: RunFolder, config: dict[str, Any], results: dict[str, Any]) -> None:
     """Say how good the network is, where it is, and what can be typed next."""
     path = _typed(folder.path)
-    metrics = [name for name in ordered(results) if name.startswith(("test_", "validation_"))]
     display.say("")
     best = f"best epoch {results['best_epoch']}"
     display.say(f"done in {duration(results['seconds'])}: {results['stop_reason']}; {best}")
+    part = next(part for part in ("test_", "validation_", "train_") if f"{part}loss" in results)
+    metrics = [name for name in ordered(results) if name.startswith(part)]
+    width = max(len(said(name)) for name in metrics)
     for name in metrics:
-        if name.startswith("test_") or "test_loss" not in results:
-            display.say(f"  {said(name):<26}{shown(name, results[name])}")
+        display.say(f"  {said(name):<{width}}  {shown(name, results[name])}")
     display.say(f"run folder {folder.path}. Next:")
     use = "generate" if config["task"] == "text" else "predict"
     example = f"deltarule generate {path}" if use == "generate" else f"deltarule predict {path} NEW-DATA"

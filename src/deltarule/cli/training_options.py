@@ -39,7 +39,7 @@ class Sizes(click.ParamType):
         """The numbers."""
         if isinstance(value, list) or value == "none":
             return [] if value == "none" else value
-        numbers = [piece for piece in re.split(r"[,x ]+", str(value).strip()) if piece]
+        numbers = [piece for piece in re.split(r"[, ]+", str(value).strip()) if piece]
         if not numbers or not all(number.isdecimal() and int(number) > 0 for number in numbers):
             self.fail(f"expected sizes such as 128 or 128,64, got {value!r}", param, ctx)
         return [int(number) for number in numbers]
@@ -97,6 +97,11 @@ UPDATES = (
     click.option("--patience", type=click.IntRange(1), help="Stop after so many epochs without improvement."),
     click.option(
         "--seed", type=click.IntRange(0), help="Decides initial weights, order and dropout.  [default: 0]"
+    ),
+    click.option(
+        "--threads",
+        type=click.IntRange(1),
+        help="Threads of matrix products.  [default: 1 for a small network, else all]",
     ),
     click.option(
         "--dtype", type=click.Choice(["float32", "float64"]), help="Type of the weights.  [default: float32]"

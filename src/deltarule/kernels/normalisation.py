@@ -35,7 +35,7 @@ def _count(x: Array, axes: Axes) -> int:
 def _sum_like(x: Array, shape: tuple[int, ...]) -> Array:
     """Sums over the axes along which an array of this shape was spread."""
     axes = tuple(axis for axis, extent in enumerate(shape) if extent == 1 != x.shape[axis])
-    return _sum(x, axes) if axes else x
+    return _sum(x, axes) if axes else x.copy()
 
 
 def normalise(

@@ -17,7 +17,7 @@ from deltarule.nn.activation import (
     Softplus,
     Tanh,
 )
-from deltarule.nn.attention import MultiheadAttention, scaled_dot_product_attention
+from deltarule.nn.attention import scaled_dot_product_attention
 from deltarule.nn.containers import ModuleDict, ModuleList, Sequential
 from deltarule.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from deltarule.nn.dropout import Dropout
@@ -37,6 +37,7 @@ from deltarule.nn.loss import (
     SmoothL1Loss,
 )
 from deltarule.nn.module import Module, Parameter
+from deltarule.nn.multihead_attention import MultiheadAttention
 from deltarule.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from deltarule.nn.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from deltarule.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell, detach_state

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deltarule.nn.attention import MultiheadAttention
 from deltarule.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from deltarule.nn.linear import Linear
 from deltarule.nn.module import Module
+from deltarule.nn.multihead_attention import MultiheadAttention
 from deltarule.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 
 Shape = tuple[int, ...]
@@ -39,7 +39,7 @@ def _recurrence(layer: Any, inputs: Sequence[Shape], output: Shape) -> int:
 
 def _attention(layer: Any, inputs: Sequence[Shape], output: Shape) -> int:
     """Projections in, scores and weighted means; out_proj is a layer of its own."""
-    query, key, value = (inputs * 3 if len(inputs) == 1 else inputs)[:3]
+    query, key, value = inputs[:3]
     width, sources = layer.embed_dim, key[1 if layer.batch_first else 0]
     projections = sum(math.prod(shape) * width for shape in (query, key, value))
     return projections + 2 * query[0] * query[1] * sources * width

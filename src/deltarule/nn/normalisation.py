@@ -28,6 +28,10 @@ class _BatchNorm(Module):
     """What batch normalisation of rows, signals and images shares."""
 
     axes: tuple[int, ...]
+    # Tensors, or None with track_running_stats=False.
+    running_mean: Any
+    running_var: Any
+    num_batches_tracked: Any
 
     def __init__(
         self,
@@ -127,9 +131,8 @@ class BatchNorm1d(_BatchNorm):
     Source: Ioffe & Szegedy 2015.
 
     >>> import deltarule as dr
-    >>> dr.nn.BatchNorm1d(1, eps=0.0)(dr.tensor([[1.0], [3.0]]))
-    tensor([[-1.],
-            [ 1.]], dtype=float32)
+    >>> dr.nn.BatchNorm1d(1, eps=0.0)(dr.tensor([[1.0], [3.0]])).tolist()
+    [[-1.0], [1.0]]
     """
 
     axes = (2, 3)
@@ -166,8 +169,8 @@ class LayerNorm(Module):
     Source: Ba, Kiros & Hinton 2016.
 
     >>> import deltarule as dr
-    >>> dr.nn.LayerNorm(2, eps=0.0)(dr.tensor([[1.0, 3.0]]))
-    tensor([[-1.,  1.]], dtype=float32)
+    >>> dr.nn.LayerNorm(2, eps=0.0)(dr.tensor([[1.0, 3.0]])).tolist()
+    [[-1.0, 1.0]]
     """
 
     def __init__(
@@ -269,8 +272,8 @@ class RMSNorm(Module):
     Source: Zhang & Sennrich 2019.
 
     >>> import deltarule as dr
-    >>> dr.nn.RMSNorm(2, eps=0.0)(dr.tensor([[1.0, 1.0]]))
-    tensor([[1., 1.]], dtype=float32)
+    >>> dr.nn.RMSNorm(2, eps=0.0)(dr.tensor([[3.0, 3.0]])).tolist()
+    [[1.0, 1.0]]
     """
 
     def __init__(

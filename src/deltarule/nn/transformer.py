@@ -9,16 +9,16 @@ from typing import Any
 from deltarule.autodiff.tensor import Tensor, as_tensor
 from deltarule.errors import DTypeError
 from deltarule.nn.activation import activation as activation_named
-from deltarule.nn.attention import MultiheadAttention
 from deltarule.nn.containers import ModuleList
 from deltarule.nn.dropout import Dropout
 from deltarule.nn.linear import Linear
 from deltarule.nn.module import Module
+from deltarule.nn.multihead_attention import MultiheadAttention
 from deltarule.nn.normalisation import LayerNorm
 from deltarule.nn.sizes import whole_number
 
 
-def _activation(who: str, activation: Any) -> Callable[[Tensor], Tensor]:
+def _activation(who: str, activation: Any) -> Callable[[Tensor], Any]:
     if isinstance(activation, str):
         return activation_named(activation).forward
     if not callable(activation):

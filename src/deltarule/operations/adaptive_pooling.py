@@ -94,7 +94,7 @@ class _AdaptiveAvgPool(Group):
         index_lines, matrix_lines = [], []
         for matrix, position, element in zip(matrices, positions, elements, strict=True):
             count, extent = position.extent, element.extent
-            begin, end = position * extent // count, (position * extent + (extent + count - 1)) // count
+            begin, end = extent * position // count, (extent * position + (extent + count - 1)) // count
             inside = less_equal(begin, element) * less(element, end)
             index_lines.append(Equation(matrix[position, element], inside / (end - begin)))
             matrix_lines.append(Equation(matrix, array_function("averaging", count=count, extent=extent)))

@@ -86,7 +86,7 @@ class _Statement:
         for position, extent, size, step, ahead in zip(
             self.positions, self.large[2:], self.kernel_size, self.stride, self.padding, strict=True
         ):
-            begin = position * step - ahead
+            begin = step * position - ahead
             if self.include_padding:
                 along = function("minimum", begin + size, extent + ahead) - begin
             else:

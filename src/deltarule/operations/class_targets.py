@@ -23,7 +23,7 @@ from deltarule.autodiff.formula.expression import (
     letters,
 )
 from deltarule.autodiff.formula.functions import define_array_function
-from deltarule.autodiff.operation import Call, Shape
+from deltarule.autodiff.operation import Call, Operation, Shape, record
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError, OutOfBoundsError, ShapeError
 from deltarule.kernels.losses import class_axis, kept_positions
@@ -136,6 +136,27 @@ def require_classes(
                     "Use reduction='sum'.",
                 )
     return None if kept is None else ignore_index
+
+
+def apply_to_classes(operation: Operation, tensors: list[Tensor], parameters: dict[str, Any]) -> Tensor:
+    """Checks shapes, then class numbers, then computes and records a loss over classes.
+
+    Where no target is `ignore_index`, that option becomes None: the plain formula holds.
+    """
+    operation.shape(*(tensor.shape for tensor in tensors), **parameters)
+    arrays = [tensor._array for tensor in tensors]
+    classes = arrays[0].shape[class_axis(arrays[0].ndim)]
+    ignored = require_classes(
+        operation.name,
+        arrays[1],
+        classes,
+        parameters.get("ignore_index"),
+        arrays[2] if len(arrays) > 2 else None,
+        parameters["reduction"],
+    )
+    if "ignore_index" in parameters:
+        parameters["ignore_index"] = ignored
+    return record(operation, tuple(tensors), parameters, operation.forward(*arrays, **parameters))
 
 
 class ClassNotation:

@@ -36,8 +36,13 @@ from deltarule.operations.window_options import Pairs, Sizes
 
 def window_element(position: Index, offset: Index, step: int, gap: int, ahead: int) -> Expression:
     """position·step + offset·gap − ahead, without the terms that do nothing."""
-    total = (position if step == 1 else position * step) + (offset if gap == 1 else offset * gap)
+    total = times(step, position) + times(gap, offset)
     return total - ahead if ahead else total
+
+
+def times(factor: int, index: Expression) -> Expression:
+    """factor · index, or the index itself where the factor is 1."""
+    return index if factor == 1 else factor * index
 
 
 def window_positions(
@@ -47,7 +52,7 @@ def window_positions(
     positions: list[Expression] = []
     brackets: list[Expression] = []
     for element, offset, step, gap, ahead in zip(elements, offsets, strides, dilations, before, strict=True):
-        distance = (element + ahead if ahead else element) - (offset if gap == 1 else offset * gap)
+        distance = (element + ahead if ahead else element) - times(gap, offset)
         positions.append(distance if step == 1 else distance // step)
         if step != 1:
             brackets.append(equal(distance % step, 0))
@@ -93,6 +98,13 @@ class Geometry:
             for each in zip(positions, offsets, self.stride, self.dilation, self.before, strict=True)
         ]
 
+    def member_of_group(self, channel: Index, share: int, member: Index) -> Expression:
+        """The member of the other side's channels that is in the same group as this channel."""
+        if self.groups == 1:
+            return member
+        group = channel if share == 1 else channel // share
+        return times(member.extent, group) + member
+
     # ---- whole arrays as matrices; with several groups, one matrix each
 
     def weight_matrix(self, weight: Expression) -> ArrayFunction:
@@ -130,8 +142,7 @@ def convolved(target: Symbol, data: Symbol, weight: Symbol, at: Geometry, bias: 
     """target[n, o, p] = Σ_c Σ_u weight[o, c, u] · data[n, c, p·stride + u·dilation − padding] (+ bias)."""
     batch, out_channel, offsets, positions = at.batch, at.out_channel, at.offsets, at.positions
     channel = Index("c", at.weight[1])
-    first = (out_channel // (at.weight[0] // at.groups)) * at.weight[1]
-    source = channel if at.groups == 1 else first + channel
+    source = at.member_of_group(out_channel, at.weight[0] // at.groups, channel)
     summed = Sum(
         weight.at([out_channel, channel, *offsets])
         * data.at([batch, source, *at.elements(positions, offsets)], outside=0.0),
@@ -157,7 +168,7 @@ def transposed(
     out_group, in_group = at.weight[0] // at.groups, at.weight[1]
     channel, out_channel = Index("c", at.data[1]), Index("o", out_group)
     elements = [Index(name, size) for name, size in zip("ij", at.data[2:], strict=False)]
-    source: Expression = out_channel if at.groups == 1 else (channel // in_group) * out_group + out_channel
+    source = at.member_of_group(channel, in_group, out_channel)
     own: Expression = channel if at.groups == 1 else channel % in_group
     positions, brackets = window_positions(elements, offsets, at.stride, at.dilation, at.before)
     body: Expression = weight.at([source, own, *offsets])
@@ -176,8 +187,7 @@ def weighted(target: Symbol, data: Symbol, signal: Symbol, at: Geometry) -> Form
     """target[o, c, u] = Σ_n Σ_p signal[n, o, p] · data[n, c, p·stride + u·dilation − padding]."""
     batch, out_channel, offsets, positions = at.batch, at.out_channel, at.offsets, at.positions
     channel = Index("c", at.weight[1])
-    first = (out_channel // (at.weight[0] // at.groups)) * at.weight[1]
-    source = channel if at.groups == 1 else first + channel
+    source = at.member_of_group(out_channel, at.weight[0] // at.groups, channel)
     summed = Sum(
         signal.at([batch, out_channel, *positions])
         * data.at([batch, source, *at.elements(positions, offsets)], outside=0.0),

@@ -14,13 +14,14 @@ from deltarule.kernels import losses as kernels
 from deltarule.operations.arithmetic import add, divide, multiply, negative
 from deltarule.operations.class_targets import (
     ClassNotation,
+    apply_to_classes,
     class_loss_shape,
     class_numbers,
     class_weight,
 )
 from deltarule.operations.elementwise import converted, promote
 from deltarule.operations.loss_reduction import LOSS_SYMBOLS, count, require_reduction
-from deltarule.operations.nll_loss import NLL_LOSS, apply_to_classes
+from deltarule.operations.nll_loss import NLL_LOSS
 from deltarule.operations.reductions import sum
 from deltarule.operations.softmax import log_softmax
 

@@ -96,7 +96,7 @@ class _MaxPool(Operation):
         # Windows are read row by row: `first` is the number of the first largest element in its window.
         number: Expression = offsets[0]
         for offset in offsets[1:]:
-            number = number * offset.extent + offset
+            number = offset.extent * number + offset
         first = Symbol("first", y.ndim)
         element, outside = x.at([n, c, *met], outside=-np.inf), Number(np.inf)
         window = y.at([n, c, *positions])

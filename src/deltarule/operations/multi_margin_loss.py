@@ -24,6 +24,7 @@ from deltarule.operations.activations import relu
 from deltarule.operations.arithmetic import add, divide, multiply, square, subtract
 from deltarule.operations.class_targets import (
     ClassNotation,
+    apply_to_classes,
     class_loss_shape,
     class_numbers,
     class_weight,
@@ -31,7 +32,6 @@ from deltarule.operations.class_targets import (
 from deltarule.operations.elementwise import promote
 from deltarule.operations.indexing import take_along_axis
 from deltarule.operations.loss_reduction import LOSS_SYMBOLS, count, reduced, require_reduction
-from deltarule.operations.nll_loss import apply_to_classes
 from deltarule.operations.reductions import sum
 from deltarule.operations.shape import expand_dims
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from deltarule.autodiff.formula.expression import Equation, Formula, Sum, form
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, Shape, record, register
+from deltarule.autodiff.operation import Call, Group, Shape, register
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor
 from deltarule.kernels import losses as kernels
 from deltarule.operations.arithmetic import divide, multiply, negative
 from deltarule.operations.class_targets import (
     ClassNotation,
+    apply_to_classes,
     class_loss_shape,
     class_numbers,
     class_weight,
-    require_classes,
 )
 from deltarule.operations.elementwise import promote
 from deltarule.operations.indexing import take_along_axis
@@ -133,24 +133,3 @@ def nll_loss(
     if weight is not None:
         tensors.append(class_weight(who, weight, input.dtype))
     return apply_to_classes(NLL_LOSS, tensors, {"reduction": reduction, "ignore_index": ignore_index})
-
-
-def apply_to_classes(operation: Group, tensors: list[Tensor], parameters: dict[str, Any]) -> Tensor:
-    """Checks shapes, then class numbers, then computes and records a loss over classes.
-
-    Where no target is `ignore_index`, that option becomes None: the plain formula holds.
-    """
-    operation.shape(*(tensor.shape for tensor in tensors), **parameters)
-    arrays = [tensor._array for tensor in tensors]
-    classes = arrays[0].shape[kernels.class_axis(arrays[0].ndim)]
-    ignored = require_classes(
-        operation.name,
-        arrays[1],
-        classes,
-        parameters.get("ignore_index"),
-        arrays[2] if len(arrays) > 2 else None,
-        parameters["reduction"],
-    )
-    if "ignore_index" in parameters:
-        parameters["ignore_index"] = ignored
-    return record(operation, tuple(tensors), parameters, operation.forward(*arrays, **parameters))

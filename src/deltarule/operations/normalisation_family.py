@@ -360,7 +360,7 @@ class _GroupNorm(Normalising):
             (n, group),
             (n, c // share),
             (member, *rest),
-            (n, group * share + member, *rest),
+            (n, share * group + member, *rest),
             (1,),
         )
 

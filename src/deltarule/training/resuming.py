@@ -65,11 +65,12 @@ def restore_checkpoint(trainer: Trainer, checkpoint: Checkpoint, history: Iterab
             f"schedule of the learning rate: the checkpoint has {saved}, this trainer {ours}",
             "Make the trainer the same way.",
         )
-    records = list(history)[: values["history_length"]]
-    if len(records) < values["history_length"]:
+    epochs = values["history_length"]
+    records = list(history)[:epochs]
+    if len(records) < epochs:
         raise ArgumentError(
             "Trainer.restore",
-            f"the checkpoint was taken after {values['history_length']} epochs, the history has {len(records)}",
+            f"the checkpoint was taken after {epochs} epochs, the history has {len(records)}",
             "They are of different runs.",
         )
     trainer.model.load_state_dict(checkpoint.part("model"))

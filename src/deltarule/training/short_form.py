@@ -9,6 +9,7 @@ import numpy as np
 
 from deltarule.data import DataLoader, Dataset, Part, SequenceLoader, load
 from deltarule.errors import ArgumentError
+from deltarule.nn.models import build
 from deltarule.nn.module import Module
 from deltarule.optim.adam import Adam
 from deltarule.optim.optimizer import Optimizer
@@ -18,7 +19,7 @@ from deltarule.training.trainer import Trainer
 
 
 def fit(
-    model: Module,
+    model: Module | str,
     data: Any,
     *,
     validation: Any = None,
@@ -34,7 +35,8 @@ def fit(
 ) -> Trainer:
     """Trains a model: the short form of `Trainer(...).fit(...)`.
 
-    model        Module; it is trained in place
+    model        Module, which is trained in place; or the name of one ("mlp", "lenet", "cnn", "rnn", "gru",
+                 "lstm"), which is built for the Dataset
     data         a Dataset, the name or path of one, a Part, a pair (inputs, targets), or a loader
     validation   the same kinds, but for a name; a Dataset's own validation part if left out
     task         "classification", "regression" or "text"; a Dataset says it itself, and for arrays whole
@@ -45,7 +47,7 @@ def fit(
     patience     epochs without improvement before it stops early with the best weights; never if left out
     seed         of the order of the batches
     options      of Trainer: schedule, clip_norm, penalty, callbacks, run_folder, ...
-    returns      the trainer: `.history`, `.evaluate(loader)`, `.progress`
+    returns      the trainer: `.model`, `.history`, `.evaluate(loader)`, `.progress`
 
     Raises ArgumentError where task or loss cannot be found, and what Trainer and loaders raise.
 
@@ -62,7 +64,15 @@ def fit(
         task = task or data.kind
         if validation is None and len(data.validation):
             validation = data.validation
+        if isinstance(model, str):
+            model = build(model, input_shape=data.input_shape, outputs=data.outputs, task=data.kind)
         data = data.train
+    if isinstance(model, str):
+        raise ArgumentError(
+            "fit",
+            f"model {model!r} by name expects a Dataset, which tells its sizes, got {type(data).__name__}",
+            "Build the model yourself, or make a Dataset with dr.data.from_arrays.",
+        )
     task = task or (None if "loss" in options else _task_of(data))
     if patience is not None:
         options["callbacks"] = [*options.get("callbacks", ()), EarlyStopping(patience)]

@@ -107,7 +107,7 @@ class Update:
     def _forward(
         self, inputs: Any, targets: Any, state: Any, traced: bool = False
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Any]:
-        """(output, targets, loss, loss with penalty, state); traced also records what data alone goes through."""
+        """(output, targets, loss, the same with penalty, state); traced records what data goes through."""
         dtype = model_dtype(self.model)
         batch, wanted = as_input(inputs, dtype), as_input(targets, dtype)
         if traced:

@@ -294,7 +294,8 @@ ERRORS: list[ErrorCase] = [
         lambda: normalisation.group_norm(_IMAGE, 3),
         ShapeError,
         (
-            "group_norm: the channels of x (2, 4, 2, 2) expected to be a multiple of num_groups, got num_groups=3",
+            "group_norm: the channels of x (2, 4, 2, 2) expected to be a multiple of num_groups",
+            "got num_groups=3",
         ),
     ),
     ErrorCase(

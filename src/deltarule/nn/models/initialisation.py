@@ -108,7 +108,9 @@ def _identity(model: Module) -> None:
         )
     for module in recurrent:
         for name, parameter in module._parameters.items():
+            if parameter is None:
+                continue
             if name.startswith("weight_hh"):
                 init.identity_(parameter)
-            elif parameter is not None and name.startswith("bias"):
+            elif name.startswith("bias"):
                 init.zeros_(parameter)

@@ -21,9 +21,10 @@ from deltarule.operations.shape import flatten
 class LeNet(Model):
     """Convolution, pooling, convolution, pooling, fully-connected layers.
 
-    On 28x28 pixels with the defaults: 6 maps of 28x28, pooled to 14x14, 16 maps of 10x10, pooled to 5x5, then
-    120 and 84 features. The first convolution keeps the size of the image; the second does so where the pooled
-    image has fewer than 12 pixels a side, such as the 4x4 that are left of 8x8, and is unpadded elsewhere.
+    On 28x28 pixels with the defaults: 6 maps of 28x28, pooled to 14x14, 16 maps of 10x10, pooled to 5x5,
+    then 120 and 84 features. The first convolution keeps the size of the image; the second does so where
+    the pooled image has fewer than 12 pixels a side, such as the 4x4 that are left of 8x8, and is unpadded
+    elsewhere.
 
     input_shape   (channels, height, width), at least 4 pixels a side
     outputs       classes (logits) or numbers
