@@ -82,7 +82,8 @@ def main() -> dict[str, tuple[int, int, float]]:
     loss.backward()
     total, count = sum_over_paths()
     return {
-        name: (paths[name], count[name], float(np.max(np.abs(W[name].grad.numpy() - total[name])))) for name in WEIGHTS
+        name: (paths[name], count[name], float(np.max(np.abs(W[name].grad.numpy() - total[name]))))
+        for name in WEIGHTS
     }
 
 

@@ -49,10 +49,10 @@ from deltarule.autodiff import (
     value_and_grad,
     vjp,
 )
+from deltarule.operations import exported as _exported
 from deltarule.operations import operators as _operators
 from deltarule.operations import random
-from deltarule.operations.exported import *
-from deltarule.operations.exported import __all__ as _operation_names
+from deltarule.operations.exported import *  # noqa: F403 - exported.py lists the names, __all__ repeats them
 
 _operators.install()
 
@@ -60,11 +60,12 @@ if TYPE_CHECKING:
     from deltarule import data, nn, optim, training
     from deltarule.training import Trainer, fit
 
-bool = _numpy.dtype(_numpy.bool_)  # noqa: A001 - the Array API's name
-int8, int16, int32, int64 = (_numpy.dtype(f"int{bits}") for bits in (8, 16, 32, 64))
-uint8, uint16, uint32, uint64 = (_numpy.dtype(f"uint{bits}") for bits in (8, 16, 32, 64))
-float16, float32, float64 = (_numpy.dtype(f"float{bits}") for bits in (16, 32, 64))
-complex64, complex128 = _numpy.dtype("complex64"), _numpy.dtype("complex128")
+# Element types under the Array API's names.
+bool = _numpy.dtype(_numpy.bool_)
+int8, int16, int32, int64 = map(_numpy.dtype, ("int8", "int16", "int32", "int64"))
+uint8, uint16, uint32, uint64 = map(_numpy.dtype, ("uint8", "uint16", "uint32", "uint64"))
+float16, float32, float64 = map(_numpy.dtype, ("float16", "float32", "float64"))
+complex64, complex128 = map(_numpy.dtype, ("complex64", "complex128"))
 e, pi, inf, nan = _numpy.e, _numpy.pi, _numpy.inf, _numpy.nan
 newaxis = None
 
@@ -94,7 +95,57 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    *_operation_names,
-    *(name for name in globals() if not name.startswith("_") and name not in ("annotations", "importlib", "Any", "TYPE_CHECKING")),
-    *_LATE,
+    "GradientCheck",
+    "Graph",
+    "Group",
+    "Node",
+    "Operation",
+    "Tensor",
+    "Trainer",
+    "as_tensor",
+    "autodiff",
+    "bool",
+    "check_gradients",
+    "checkpoint",
+    "complex128",
+    "complex64",
+    "data",
+    "default_float",
+    "e",
+    "enable_grad",
+    "errors",
+    "fit",
+    "float16",
+    "float32",
+    "float64",
+    "grad",
+    "gradients",
+    "hessian",
+    "hvp",
+    "inf",
+    "int16",
+    "int32",
+    "int64",
+    "int8",
+    "is_grad_enabled",
+    "jacobian",
+    "jvp",
+    "nan",
+    "newaxis",
+    "nn",
+    "no_grad",
+    "operations",
+    "optim",
+    "pi",
+    "random",
+    "set_default_dtype",
+    "tensor",
+    "training",
+    "uint16",
+    "uint32",
+    "uint64",
+    "uint8",
+    "value_and_grad",
+    "vjp",
 ]
+__all__ += _exported.__all__

@@ -59,7 +59,7 @@ def test_second_backward_through_a_freed_graph():
     x = leaf(3.0)
     y = x * x
     y.backward()
-    with pytest.raises(GraphError, match="freed by an earlier backward.*retain_graph=True"):
+    with pytest.raises(GraphError, match=r"freed by an earlier backward.*retain_graph=True"):
         y.backward()
 
 
@@ -240,7 +240,9 @@ def test_backward_frees_what_it_has_used():
 
 def test_a_chain_of_a_million_operations():
     """No recursion in forward, backward or freeing; memory linear: under 2 kB an operation."""
-    resource = pytest.importorskip("resource", reason="peak memory is read through resource, absent on Windows")
+    resource = pytest.importorskip(
+        "resource", reason="peak memory is read through resource, absent on Windows"
+    )
     x = leaf(1.0)
     y = x
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

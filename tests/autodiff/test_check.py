@@ -75,7 +75,9 @@ def test_the_first_wrong_operation_is_named_with_layer_and_element():
             y = wrong(x)
         return MISTAKES["missing factor 1 − y²"](y)
 
-    with pytest.raises(GradientError, match=r"first wrong operation is negated in encoder\.0: its gradient for x\["):
+    with pytest.raises(
+        GradientError, match=r"first wrong operation is negated in encoder\.0: its gradient for x\["
+    ):
         dr.check_gradients(model, X)
 
 
@@ -106,7 +108,9 @@ def test_a_gradient_outside_the_kinks_slopes_is_still_wrong():
 
 
 def test_float32_is_refused_with_the_reason():
-    with pytest.raises(DTypeError, match=r"input 0 is float32, expected float64: .*would hide a wrong gradient"):
+    with pytest.raises(
+        DTypeError, match=r"input 0 is float32, expected float64: .*would hide a wrong gradient"
+    ):
         dr.check_gradients(dr.tanh, X.astype(np.float32))
 
 

@@ -44,7 +44,9 @@ def test_several_outputs():
 
 def test_second_derivatives():
     plain = dr.grad(lambda x: (dr.grad(lambda z: dr.tanh(z * z).sum())(x) ** 2).sum())(X)
-    recomputed = dr.grad(lambda x: (dr.grad(lambda z: dr.checkpoint(lambda u: dr.tanh(u * u))(z).sum())(x) ** 2).sum())(X)
+    recomputed = dr.grad(
+        lambda x: (dr.grad(lambda z: dr.checkpoint(lambda u: dr.tanh(u * u))(z).sum())(x) ** 2).sum()
+    )(X)
     np.testing.assert_allclose(plain.numpy(), recomputed.numpy(), rtol=1e-12)
 
 

@@ -112,7 +112,11 @@ def test_broken_formulas_do_not_pass_silently():
         (a[i, k * 2 + 1], False, r"a_{i, k \cdot 2 + 1}"),
         (Number(1e-5), False, r"1 \cdot 10^{-5}"),
         (Symbol("running_mean", 1), False, r"\mathit{running\_mean}"),
-        (array_function("reshape", a, shape=(3, 2)), True, r"\operatorname{reshape}_{3 \times 2}\left(A\right)"),
+        (
+            array_function("reshape", a, shape=(3, 2)),
+            True,
+            r"\operatorname{reshape}_{3 \times 2}\left(A\right)",
+        ),
     ],
 )
 def test_latex(expression, matrix, expected):

@@ -112,7 +112,7 @@ def test_setitem_and_assign():
 
 def test_copy_and_pickle_of_leaves():
     x = dr.tensor([1.0, 2.0], requires_grad=True)
-    for other in (copy.deepcopy(x), copy.copy(x), pickle.loads(pickle.dumps(x))):
+    for other in (copy.deepcopy(x), copy.copy(x), pickle.loads(pickle.dumps(x))):  # noqa: S301 - made in this line
         assert other.tolist() == [1.0, 2.0]
         assert other.requires_grad
         assert other is not x

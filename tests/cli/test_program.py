@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -178,3 +180,30 @@ def test_a_terminal_shows_a_bar_and_the_epochs(monkeypatch, columns, no_color):
 def test_no_bar_where_output_is_no_terminal(monkeypatch):
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert type(display_for(json=False, quiet=False)) is PlainLines
+
+
+def test_the_page_about_the_command_line_tells_the_same_exit_codes_and_options():
+    page = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text("utf-8")
+    for code, meaning in MEANINGS.items():
+        assert f"| {code} | {meaning} |" in page
+    known = {
+        flag
+        for command in deltarule.commands.values()
+        for each in command.params
+        for flag in (*each.opts, *each.secondary_opts)
+    }
+    assert set(re.findall(r"--[a-z][a-z0-9-]*", page)) <= known | {"--help"}
+    for command in COMMANDS:
+        assert f"deltarule {command}" in page
+
+
+def test_advice_names_options_of_the_command_line(tmp_path):
+    (tmp_path / "head.csv").write_text("a,b\n")
+    result = call("train", tmp_path / "head.csv")
+    assert result.exit_code == 3
+    assert "--no-header" in result.stderr
+    known = {
+        flag for each in deltarule.commands["train"].params for flag in (*each.opts, *each.secondary_opts)
+    }
+    for keyword in exit_codes._OPTIONS:
+        assert sentence_of(DataError("x", "y", f"Use {keyword}=1.")).split()[-2] in known

@@ -250,6 +250,28 @@ def test_check_covers_dropout_and_regularisation(tmp_path):
     assert record["passed"]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["mlp", "--hidden", "8,8", "--batch-norm"],
+        ["cnn", "--channels", "3", "--hidden", "8"],
+        ["lenet", "--channels", "2,3", "--hidden", "8"],
+        ["rnn", "--hidden", "6", "--layers", "2"],
+        ["gru", "--hidden", "6", "--bidirectional"],
+        ["lstm", "--hidden", "6"],
+    ],
+    ids=lambda options: options[0],
+)
+def test_the_gradients_of_every_model_are_right(tmp_path, options):
+    run = tmp_path / "run"
+    data = tmp_path / "images.npz"
+    random = np.random.default_rng(0)
+    np.savez(data, x=random.integers(0, 255, (30, 6, 6)).astype(np.uint8), y=np.arange(30) % 3)
+    call("train", data, *options, "--epochs", 1, "--run-folder", run, "--quiet")
+    (record,) = records(call("check", run, "--samples", 4, "--json"))
+    assert record["passed"]
+
+
 def test_check_prints_a_line_for_each_parameter(trained):
     result = call("check", trained["flowers"])
     assert result.exit_code == 0

@@ -39,7 +39,13 @@ def test_sigmoid_neuron_at_both_granularities():
     tables = load("sigmoid_neuron").main()
     four = {name: (round(value, 2), round(gradient, 2)) for name, value, gradient in tables["four gates"]}
     one = {name: (round(value, 2), round(gradient, 2)) for name, value, gradient in tables["one gate"]}
-    leaves = {"w0": (2.0, -0.2), "w1": (-3.0, -0.39), "w2": (-3.0, 0.2), "x0": (-1.0, 0.39), "x1": (-2.0, -0.59)}
+    leaves = {
+        "w0": (2.0, -0.2),
+        "w1": (-3.0, -0.39),
+        "w2": (-3.0, 0.2),
+        "x0": (-1.0, 0.39),
+        "x1": (-2.0, -0.59),
+    }
     for name, expected in leaves.items():
         assert four[name] == expected
         assert one[name] == expected
@@ -72,7 +78,11 @@ def test_delta_recursion():
 
 def test_paths_through_time():
     found = load("through_time").main()
-    assert {name: paths[:2] for name, paths in found.items()} == {"W_hx": (6, 6), "W_hh": (6, 6), "W_qh": (3, 3)}
+    assert {name: paths[:2] for name, paths in found.items()} == {
+        "W_hx": (6, 6),
+        "W_hh": (6, 6),
+        "W_qh": (3, 3),
+    }
     assert max(deviation for *_, deviation in found.values()) < 1e-13
 
 

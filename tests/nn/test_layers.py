@@ -259,6 +259,7 @@ REPRS = [
     (nn.Unflatten(1, (2, 3)), "Unflatten(dim=1, unflattened_size=(2, 3))"),
     (nn.Identity(), "Identity()"),
     (nn.Dropout(0.2), "Dropout(p=0.2)"),
+    (nn.Dropout2d(0.2), "Dropout2d(p=0.2)"),
     (
         nn.BatchNorm1d(3),
         "BatchNorm1d(3, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)",

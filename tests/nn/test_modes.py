@@ -33,6 +33,16 @@ def test_dropout_certain_and_impossible():
     assert nn.Dropout(1.0)(x).tolist() == [0.0, 0.0]
 
 
+def test_dropout2d_drops_whole_channels():
+    manual_seed(3)
+    layer = nn.Dropout2d(0.25)
+    x = tensor(np.ones((100, 50, 2, 3), np.float32))
+    sums = layer(x).numpy().sum(axis=(2, 3))
+    np.testing.assert_allclose(np.unique(sums), [0.0, 8.0])
+    assert (sums == 0).mean() == pytest.approx(0.25, abs=0.02)
+    np.testing.assert_array_equal(layer.eval()(x).numpy(), x.numpy())
+
+
 @pytest.mark.parametrize(
     ("kind", "shape", "axes"), [(nn.BatchNorm1d, (6, 3), (0,)), (nn.BatchNorm2d, (6, 3, 4, 5), (0, 2, 3))]
 )

@@ -9,7 +9,8 @@ from deltarule.autodiff.tensor import Tensor, tensor
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: its layers are not compared with")
 
 UPDATES = 20
-LEARNING_RATE = 0.05
+# Small enough that no layer diverges under random gradients, where rounding would be all that is compared.
+LEARNING_RATE = 0.01
 
 
 def _convolutional(kind):

@@ -133,7 +133,9 @@ def analytic_gradients(case: Case, inputs: list[Tensor], create_graph: bool = Fa
     return gradients(outputs, wanted, weights_for(tuple(outputs)), create_graph=create_graph)
 
 
-def differences(function: Callable[[list[np.ndarray]], float], arrays: list[np.ndarray], position: int) -> np.ndarray:
+def differences(
+    function: Callable[[list[np.ndarray]], float], arrays: list[np.ndarray], position: int
+) -> np.ndarray:
     """Central differences of a number for one array, fourth order: (8(f₁−f₋₁) − (f₂−f₋₂)) / 12h."""
     estimate = np.zeros_like(arrays[position])
     for index in np.ndindex(arrays[position].shape):
@@ -150,9 +152,14 @@ def differences(function: Callable[[list[np.ndarray]], float], arrays: list[np.n
 
 def loss_of(case: Case, flat: Sequence[np.ndarray]) -> float:
     """Σ outputs · fixed weights, from the engine's own value."""
-    outputs = [output for output in outputs_of(case.call([tensor(array) for array in flat]))]
+    outputs = outputs_of(case.call([tensor(array) for array in flat]))
     outputs = [output for output in outputs if output.dtype.kind == "f"]
-    return float(sum(np.sum(output.numpy() * weight) for output, weight in zip(outputs, weights_for(tuple(outputs)), strict=True)))
+    return float(
+        sum(
+            np.sum(output.numpy() * weight)
+            for output, weight in zip(outputs, weights_for(tuple(outputs)), strict=True)
+        )
+    )
 
 
 def recorded_nodes(case: Case, inputs: list[Tensor]) -> list[Any]:

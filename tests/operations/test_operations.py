@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+from deltarule.autodiff.backward import gradients
+from deltarule.autodiff.formula.evaluate import solve
+from deltarule.autodiff.formula.latex import latex_lines
+from deltarule.autodiff.operation import REGISTRY, Call, Group
+from deltarule.autodiff.tensor import Tensor, tensor
 from tests.operations.cases import CASES, ERRORS
 from tests.operations.harness import (
     Case,
@@ -17,12 +23,6 @@ from tests.operations.harness import (
     relative_error,
     weights_for,
 )
-
-from deltarule.autodiff.backward import gradients
-from deltarule.autodiff.formula.evaluate import solve
-from deltarule.autodiff.formula.latex import latex_lines
-from deltarule.autodiff.operation import REGISTRY, Call, Group
-from deltarule.autodiff.tensor import Tensor, tensor
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 differentiable_cases = [case for case in CASES if any(case.differentiable())]
@@ -50,7 +50,9 @@ def test_gradient_equals_central_differences(case: Case) -> None:
         expected = differences(lambda moved: loss_of(case, moved), arrays, position)
         value = np.zeros_like(expected) if gradient is None else gradient.numpy()
         assert value.dtype == np.float64
-        assert relative_error(value, expected) < case.tolerance, f"input {position}: {value} against {expected}"
+        assert relative_error(value, expected) < case.tolerance, (
+            f"input {position}: {value} against {expected}"
+        )
 
 
 @each_differentiable
@@ -70,13 +72,17 @@ def test_gradient_of_the_gradient(case: Case) -> None:
     def slope(moved: list[np.ndarray]) -> float:
         fresh = [tensor(a, requires_grad=each.requires_grad) for a, each in zip(moved, inputs, strict=True)]
         found = analytic_gradients(case, fresh)
-        return float(sum(np.sum(g.numpy() * d) for g, d in zip(found, directions, strict=True) if g is not None))
+        return float(
+            sum(np.sum(g.numpy() * d) for g, d in zip(found, directions, strict=True) if g is not None)
+        )
 
     arrays = [each.numpy().copy() for each in inputs]
     for position, gradient in zip(positions, second, strict=True):
         expected = differences(slope, arrays, position)
         value = np.zeros_like(expected) if gradient is None else gradient.numpy()
-        assert relative_error(value, expected) < case.second_tolerance, f"input {position}: {value}, {expected}"
+        assert relative_error(value, expected) < case.second_tolerance, (
+            f"input {position}: {value}, {expected}"
+        )
 
 
 @each_case
@@ -111,7 +117,9 @@ def test_memory_order_does_not_matter(case: Case) -> None:
         moved.append(other)
     for found, expected in zip(outputs_of(case.call(moved)), outputs_of(case.call(inputs)), strict=True):
         np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-12, atol=1e-13)
-    for found, expected in zip(analytic_gradients(case, moved), analytic_gradients(case, inputs), strict=True):
+    for found, expected in zip(
+        analytic_gradients(case, moved), analytic_gradients(case, inputs), strict=True
+    ):
         assert (found is None) == (expected is None)
         if found is not None and expected is not None:
             np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-12, atol=1e-13)
@@ -125,7 +133,9 @@ def _formula_views(case: Case):
         operation = node.operation
         names = operation.input_names(len(node.inputs))
         environment = {name: each.numpy() for name, each in zip(names, node.inputs, strict=True)}
-        upstream = [np.asarray(w, dtype=np.float64) for w in weights_for(tuple(Tensor(v) for v in node.values))]
+        upstream = [
+            np.asarray(w, dtype=np.float64) for w in weights_for(tuple(Tensor(v) for v in node.values))
+        ]
         environment.update({f"grad_{name}": w for name, w in zip(operation.outputs, upstream, strict=True)})
         yield operation, operation.call(node), environment, upstream, node, list(node.values)
     if not nodes:
@@ -147,7 +157,11 @@ def test_formula_gives_value_and_gradient(case: Case) -> None:
             for name, value in zip(operation.outputs, values, strict=True):
                 assert np.shape(solved[name]) == value.shape, f"{operation.name} {kind} form of {name}"
                 np.testing.assert_allclose(
-                    solved[name], value, rtol=1e-7, atol=1e-9, err_msg=f"{operation.name} {kind} form of {name}"
+                    solved[name],
+                    value,
+                    rtol=1e-7,
+                    atol=1e-9,
+                    err_msg=f"{operation.name} {kind} form of {name}",
                 )
             if node is None:
                 continue

@@ -167,7 +167,9 @@ def seed_for(tensor: Tensor, gradient: Any, who: str) -> Tensor:
     seed = as_tensor(gradient)
     if seed.shape != tensor.shape:
         raise ShapeError(
-            who, f"the given gradient has shape {seed.shape}, the tensor {tensor.shape}", "They must be the same."
+            who,
+            f"the given gradient has shape {seed.shape}, the tensor {tensor.shape}",
+            "They must be the same.",
         )
     return seed if seed.dtype == tensor.dtype else seed.astype(tensor.dtype)  # type: ignore[attr-defined]
 

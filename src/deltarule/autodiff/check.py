@@ -94,7 +94,10 @@ def check_gradients(
         with no_grad():
             values = _outputs(f(*arguments))
         return float(
-            sum(np.sum(values[position]._array * weight) for position, weight in zip(live, weights, strict=True))
+            sum(
+                np.sum(values[position]._array * weight)
+                for position, weight in zip(live, weights, strict=True)
+            )
         )
 
     arrays = [tensors[position]._array for position in floating]
@@ -116,8 +119,8 @@ def _input(value: Any, position: int) -> Tensor:
         if given.dtype != np.float64:
             raise DTypeError(
                 "check_gradients",
-                f"input {position} is {given.dtype}, expected float64: with {given.dtype} the differences carry "
-                "errors of about 1e-3, which would hide a wrong gradient",
+                f"input {position} is {given.dtype}, expected float64: with {given.dtype} the differences "
+                "carry errors of about 1e-3, which would hide a wrong gradient",
                 "Convert the inputs (and the model) with .astype(dr.float64).",
             )
         return Tensor(given._array.copy(), requires_grad=True)
@@ -128,7 +131,9 @@ def _outputs(value: Any) -> list[Tensor]:
     outputs = list(value) if isinstance(value, (tuple, list)) else [value]
     for output in outputs:
         if not isinstance(output, Tensor):
-            raise GraphError("check_gradients", f"the function returned {type(output).__name__}, expected a tensor")
+            raise GraphError(
+                "check_gradients", f"the function returned {type(output).__name__}, expected a tensor"
+            )
     return outputs
 
 
@@ -178,10 +183,14 @@ class _Comparison:
         for index, each in slopes.items():
             numerical[index] = each.central
         self.numerical[position] = numerical
-        scale = max(float(np.max(np.abs(numerical), initial=0.0)), float(np.max(np.abs(analytic), initial=0.0)))
+        scale = max(
+            float(np.max(np.abs(numerical), initial=0.0)), float(np.max(np.abs(analytic), initial=0.0))
+        )
         worst = 0.0
         for index, each in slopes.items():
-            error = self._error(float(analytic[index]), each, scale, self._along(position, unit(shape, index)))
+            error = self._error(
+                float(analytic[index]), each, scale, self._along(position, unit(shape, index))
+            )
             if error is None:
                 self.kinks.append((position, index))
                 continue
@@ -228,21 +237,28 @@ class _Comparison:
 
 
 def _raise_for(
-    wrong: _Wrong, outputs: list[Tensor], floating: list[int], tolerance: float, generator: np.random.Generator
+    wrong: _Wrong,
+    outputs: list[Tensor],
+    floating: list[int],
+    tolerance: float,
+    generator: np.random.Generator,
 ) -> None:
     place = f"input {floating[wrong.position]}"
-    where = f"{place}{list(wrong.element)}" if wrong.element is not None else f"{place} along a random direction"
+    where = (
+        f"{place}{list(wrong.element)}" if wrong.element is not None else f"{place} along a random direction"
+    )
     numbers = f"analytic {wrong.analytic:.10g}, numerical {wrong.numerical:.10g}"
     for node in nodes_below(outputs):
         culprit = check_node(node, tolerance, generator)
         if culprit is not None:
             raise GradientError(
-                "check_gradients", f"wrong gradient at {where}: {numbers}. The first wrong operation is {culprit}"
+                "check_gradients",
+                f"wrong gradient at {where}: {numbers}. The first wrong operation is {culprit}",
             )
     raise GradientError(
         "check_gradients",
-        f"wrong gradient at {where}: {numbers}. Every recorded operation's own gradient is right, so the value "
-        "depends on the input along a path that is not recorded",
+        f"wrong gradient at {where}: {numbers}. Every recorded operation's own gradient is right, so the "
+        "value depends on the input along a path that is not recorded",
         "Look for .detach(), .numpy(), .item(), no_grad, or state that changes from call to call.",
     )
 

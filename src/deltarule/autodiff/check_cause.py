@@ -49,7 +49,11 @@ def _constant_factor(analytic: Array, numerical: Array, x: Array, y: Array) -> s
         return ""
     ratios = analytic[used] / numerical[used]
     factor = float(np.median(ratios))
-    if factor == 0 or not np.allclose(ratios, factor, rtol=1e-4) or not np.allclose(analytic[~used], 0, atol=1e-6):
+    if (
+        factor == 0
+        or not np.allclose(ratios, factor, rtol=1e-4)
+        or not np.allclose(analytic[~used], 0, atol=1e-6)
+    ):
         return ""
     inverse = 1 / factor
     extents = sorted({*x.shape, *y.shape, x.size, y.size} - {0, 1})
@@ -90,7 +94,7 @@ def _missing_accumulation(analytic: Array, numerical: Array) -> str:
     smaller = np.abs(analytic[wrong]) < np.abs(numerical[wrong])
     if np.all(smaller):
         return (
-            f"a missing accumulation: {int(np.sum(wrong))} of {wrong.size} elements are too small, the others "
-            "right, as when an element that is used several times gets only one of its contributions"
+            f"a missing accumulation: {int(np.sum(wrong))} of {wrong.size} elements are too small, the "
+            "others right, as when an element that is used several times gets only one of its contributions"
         )
     return f"{int(np.sum(wrong))} of {wrong.size} elements are wrong, the others right"

@@ -53,9 +53,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         operation = _Checkpoint(f, arguments, len(given), len(outputs), several, state)
         values = tuple(output._array for output in outputs)
         del result, outputs, stand_ins
-        tensors = record(operation, (*given, *captured), {}, values if len(values) > 1 else values[0])
+        tensors = record(operation, (*given, *captured), {}, values[0] if len(values) == 1 else values)
         made = tensors if isinstance(tensors, tuple) else (tensors,)
-        return type(arguments)(made) if several else made[0]
+        return made if several else made[0]
 
     return checkpointed
 

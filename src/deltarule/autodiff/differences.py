@@ -60,7 +60,9 @@ def unit(shape: tuple[int, ...], index: tuple[int, ...]) -> Array:
     return direction
 
 
-def is_kink(loss: Loss, arrays: list[Array], directions: list[Array | None], tolerance: float) -> Slope | None:
+def is_kink(
+    loss: Loss, arrays: list[Array], directions: list[Array | None], tolerance: float
+) -> Slope | None:
     """The one-sided derivatives if the function has a kink here along this direction, else None.
 
     At a kink, left and right derivatives stay apart however small the step is; at a smooth point

@@ -68,7 +68,9 @@ class Graph:
         for node in self.nodes:
             inputs = tuple(self._number_of(tensor) for tensor in node.inputs)
             outputs = tuple(self._add((node, i), "result", "", value) for i, value in enumerate(node.values))
-            is_group = isinstance(node.operation, Group) and not getattr(node.operation, "is_primitive", False)
+            is_group = isinstance(node.operation, Group) and not getattr(
+                node.operation, "is_primitive", False
+            )
             self.steps.append(
                 Step(node.operation.name, node.scope, dict(node.parameters), inputs, outputs, is_group)
             )

@@ -140,7 +140,9 @@ class Group(Operation):
             if create_graph:
                 inputs = [identity(tensor) for tensor in node.inputs]
             else:
-                inputs = [Tensor(tensor._array, requires_grad=tensor._requires_grad) for tensor in node.inputs]
+                inputs = [
+                    Tensor(tensor._array, requires_grad=tensor._requires_grad) for tensor in node.inputs
+                ]
             opened = self.open(*inputs, **node.parameters)
             outputs = list(opened) if len(self.outputs) > 1 else [opened]
         return _gradients(outputs, inputs, list(upstream), create_graph=create_graph)
@@ -229,7 +231,8 @@ def require_gradient_shape(node: Node, position: int, shape: Shape) -> None:
         names = node.operation.input_names(len(node.inputs))
         raise GradientError(
             "backward",
-            f"{node.label()} gave a gradient of shape {shape} for {names[position]}, which has shape {expected}",
+            f"{node.label()} gave a gradient of shape {shape} for {names[position]}, "
+            f"which has shape {expected}",
             "Its gradient rule is wrong: transposed, or a sum over broadcast axes is missing.",
         )
 

@@ -226,8 +226,10 @@ class Tensor:
 
     if TYPE_CHECKING:
         # Installed by operations/operators.py.
-        T: Tensor
-        mT: Tensor
+        @property
+        def T(self) -> Tensor: ...
+        @property
+        def mT(self) -> Tensor: ...
 
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...
@@ -393,7 +395,9 @@ class Tensor:
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if self.node is not None:
             raise GraphError(
-                "copy", "only leaves can be copied, this tensor belongs to a recorded graph", "Detach it first."
+                "copy",
+                "only leaves can be copied, this tensor belongs to a recorded graph",
+                "Detach it first.",
             )
         copied = type(self)(self._array.copy(), requires_grad=self._requires_grad, name=self.name)
         memo[id(self)] = copied
@@ -404,7 +408,9 @@ class Tensor:
     def __reduce__(self) -> Any:
         if self.node is not None:
             raise GraphError(
-                "pickle", "only leaves can be pickled, this tensor belongs to a recorded graph", "Detach it first."
+                "pickle",
+                "only leaves can be pickled, this tensor belongs to a recorded graph",
+                "Detach it first.",
             )
         return type(self), (self._array, self._requires_grad, self.name)
 

@@ -35,7 +35,9 @@ def _transform(inputs: Sequence[Tensor]):
 
 def _as_input(value: Any, who: str) -> Tensor:
     """A tensor to differentiate for; Python integers count as floats, integer tensors are refused."""
-    given = tensor(float(value)) if isinstance(value, int) and not isinstance(value, bool) else as_tensor(value)
+    given = (
+        tensor(float(value)) if isinstance(value, int) and not isinstance(value, bool) else as_tensor(value)
+    )
     require_floating(given.dtype, who)
     return given
 
@@ -216,7 +218,9 @@ def jacobian(f: Function, argnums: int = 0) -> Function:
             replaced[position] = stand_ins[0]
             value = f(*replaced, **options)
             if not isinstance(value, Tensor):
-                raise GraphError("jacobian", f"the function returned {type(value).__name__}, expected a tensor")
+                raise GraphError(
+                    "jacobian", f"the function returned {type(value).__name__}, expected a tensor"
+                )
             rows = []
             for index in np.ndindex(value.shape):
                 seed = np.zeros_like(value._array)
@@ -257,7 +261,10 @@ def hvp(f: Function, primals: Any, vectors: Any) -> Any:
     """
     several = isinstance(primals, (tuple, list))
     inputs = [_as_input(primal, "hvp") for primal in (primals if several else [primals])]
-    moves = [as_tensor(v, dtype=each.dtype) for v, each in zip(vectors if several else [vectors], inputs, strict=True)]
+    moves = [
+        as_tensor(v, dtype=each.dtype)
+        for v, each in zip(vectors if several else [vectors], inputs, strict=True)
+    ]
     for move, each in zip(moves, inputs, strict=True):
         if move.shape != each.shape:
             raise ShapeError("hvp", f"a vector has shape {move.shape}, its primal {each.shape}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 
 from deltarule.errors import (
     ArgumentError,
@@ -54,6 +55,22 @@ _BY_ERROR = (
     (MemoryError, INTERNAL),
 )
 
+# Keywords of the library whose option on the command line has another name, or the same one.
+_OPTIONS = {
+    "kind": "task",
+    "validation": "validation-fraction",
+    "test": "test-fraction",
+    "lr": "learning-rate",
+    **{
+        name: name.replace("_", "-")
+        for name in (
+            *("target", "encoding", "delimiter", "header", "layout", "standardise", "standardise_targets"),
+            *("samples", "noise", "epochs", "batch_size", "sequence_length", "hidden", "layers", "dropout"),
+            *("clip_norm", "patience", "momentum", "batch_norm", "embedding"),
+        )
+    },
+}
+
 
 def code_of(error: BaseException) -> int:
     """The exit code for an error.
@@ -71,7 +88,7 @@ def sentence_of(error: BaseException) -> str:
     'weights.csv: no such file or directory'
     """
     if isinstance(error, DeltaruleError):
-        text = str(error)
+        text = str(DeltaruleError(error.who, error.problem, in_options(error.fix)))
     elif isinstance(error, MemoryError):
         detail = f" ({error})" if str(error) else ""
         text = f"not enough memory{detail}. Use a smaller --batch-size, model or part of the data."
@@ -81,6 +98,25 @@ def sentence_of(error: BaseException) -> str:
         detail = f": {error}" if str(error) else ""
         text = f"internal error, {type(error).__name__}{detail}. The option --debug shows where it happened."
     return " ".join(text.split())
+
+
+def in_options(advice: str) -> str:
+    """Advice to use a keyword of the library, in the words of the command line.
+
+    >>> in_options("Use header=False, or kind='text'.")
+    'Use --no-header, or --task text.'
+    """
+
+    def typed(found: re.Match[str]) -> str:
+        keyword, value = found[1], found[2].strip("'\"")
+        option = f"--{_OPTIONS[keyword]}" if keyword in _OPTIONS else None
+        if option is None:
+            return found[0]
+        if value in ("True", "False"):
+            return option if value == "True" else option.replace("--", "--no-", 1)
+        return f"{option} {value}"
+
+    return re.sub(r"\b([a-z_]+)=('[^']*'|\"[^\"]*\"|[\w+-]+(?:\.\d+)?)", typed, advice)
 
 
 def _system_sentence(error: OSError) -> str:

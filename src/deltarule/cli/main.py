@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
-from deltarule import __version__
 from deltarule.cli.check import check
 from deltarule.cli.evaluate import evaluate
 from deltarule.cli.generate import generate
@@ -12,6 +13,9 @@ from deltarule.cli.predict import predict
 from deltarule.cli.program import NAME, Program
 from deltarule.cli.runs import runs
 from deltarule.cli.train import train
+
+# The package itself holds it and is loaded before any part of it.
+VERSION = import_module(NAME).__version__
 
 EXAMPLES = (
     ("deltarule train digits", "train a network on handwritten digits"),
@@ -26,7 +30,7 @@ EXAMPLES = (
 @click.group(
     cls=Program, examples=EXAMPLES, invoke_without_command=True, context_settings={"max_content_width": 110}
 )
-@click.version_option(__version__, prog_name=NAME, message="%(prog)s %(version)s")
+@click.version_option(VERSION, prog_name=NAME, message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show where an error happened.")
 @click.pass_context
 def deltarule(context: click.Context) -> None:

@@ -128,9 +128,7 @@ def run(folder: RunFolder, dataset: Dataset, display: Display, resuming: bool = 
             )
             return TERMINATED if signals else INTERRUPTED
         except NonFiniteError as error:
-            fix = error.fix.replace("clip_norm=1.0", "--clip-norm 1").replace(
-                "learning rate", "learning rate (--learning-rate)"
-            )
+            fix = error.fix.replace("learning rate", "learning rate (--learning-rate)")
             raise NonFiniteError(error.who, error.problem, fix) from error
         results = measure(trainer, dataset, config)
     folder.write_json("results", {name: _finite(value) for name, value in results.items()})

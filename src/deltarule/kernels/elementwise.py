@@ -9,7 +9,13 @@ import numpy as np
 
 # erf(x) = x · P(x²)/Q(x²) for |x| < 0.5, else 1 − exp(−x²) · P(|x|)/Q(|x|), in double precision.
 # Source: W. J. Cody, "Rational Chebyshev approximations for the error function", Math. Comp. 23, 1969.
-_SMALL_P = (3209.37758913846947, 377.485237685302021, 113.864154151050156, 3.16112374387056560, 0.185777706184603153)
+_SMALL_P = (
+    3209.37758913846947,
+    377.485237685302021,
+    113.864154151050156,
+    3.16112374387056560,
+    0.185777706184603153,
+)
 _SMALL_Q = (2844.23683343917062, 1282.61652607737228, 244.024637934444173, 23.6012909523441209, 1.0)
 _MIDDLE_P = (
     1230.33935479799725, 2051.07837782607147, 1712.04761263407058, 881.952221241769090, 298.635138197400131,
@@ -24,8 +30,8 @@ _LARGE_P = (
     -3.05326634961232344e-1, -1.63153871373020978e-2,
 )  # fmt: skip
 _LARGE_Q = (
-    2.33520497626869185e-3, 6.05183413124413191e-2, 5.27905102951428412e-1, 1.87295284992346047, 2.56852019228982242,
-    1.0,
+    2.33520497626869185e-3, 6.05183413124413191e-2, 5.27905102951428412e-1, 1.87295284992346047,
+    2.56852019228982242, 1.0,
 )  # fmt: skip
 _INVERSE_SQRT_PI = 0.564189583547756287
 
@@ -48,7 +54,9 @@ def erf(x: Any) -> Any:
     squared = magnitude[small] ** 2
     result[small] = magnitude[small] * _polynomial(_SMALL_P, squared) / _polynomial(_SMALL_Q, squared)
     value = magnitude[middle]
-    result[middle] = 1.0 - np.exp(-value * value) * _polynomial(_MIDDLE_P, value) / _polynomial(_MIDDLE_Q, value)
+    result[middle] = 1.0 - np.exp(-value * value) * _polynomial(_MIDDLE_P, value) / _polynomial(
+        _MIDDLE_Q, value
+    )
     value = np.minimum(magnitude[large], 30.0)
     inverse = 1.0 / (value * value)
     tail = _INVERSE_SQRT_PI + inverse * _polynomial(_LARGE_P, inverse) / _polynomial(_LARGE_Q, inverse)
@@ -70,11 +78,13 @@ def softplus(x: Any, beta: float) -> Any:
 
 
 _NUMPY_NAMES = (
-    "add subtract multiply divide floor_divide remainder pow negative abs sign exp expm1 log log1p log2 log10 sqrt "
-    "square sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh maximum minimum floor ceil round trunc "
-    "where equal not_equal less less_equal greater greater_equal logical_and logical_or logical_not isnan isinf "
-    "isfinite inf"
+    "add subtract multiply divide floor_divide remainder pow negative abs sign square sqrt "
+    "exp expm1 log log1p log2 log10 sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh "
+    "maximum minimum floor ceil round trunc where equal not_equal less less_equal greater greater_equal "
+    "logical_and logical_or logical_not isnan isinf isfinite inf"
 ).split()
 
 # The namespace `f` of compiled formulas on plain arrays: Array API names.
-array_functions = SimpleNamespace(**{name: getattr(np, name) for name in _NUMPY_NAMES}, erf=erf, sigmoid=sigmoid)
+array_functions = SimpleNamespace(
+    **{name: getattr(np, name) for name in _NUMPY_NAMES}, erf=erf, sigmoid=sigmoid
+)

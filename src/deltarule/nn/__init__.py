@@ -20,7 +20,7 @@ from deltarule.nn.activation import (
 from deltarule.nn.attention import scaled_dot_product_attention
 from deltarule.nn.containers import ModuleDict, ModuleList, Sequential
 from deltarule.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
-from deltarule.nn.dropout import Dropout
+from deltarule.nn.dropout import Dropout, Dropout2d
 from deltarule.nn.embedding import Embedding
 from deltarule.nn.linear import Linear
 from deltarule.nn.loss import (
@@ -40,7 +40,7 @@ from deltarule.nn.module import Module, Parameter
 from deltarule.nn.multihead_attention import MultiheadAttention
 from deltarule.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from deltarule.nn.pooling import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
-from deltarule.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell, detach_state
+from deltarule.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell, detach_state, mask_from_lengths
 from deltarule.nn.shape import Flatten, Identity, Unflatten
 from deltarule.nn.summary import Summary, SummaryRow, summary
 from deltarule.nn.transformer import (
@@ -70,6 +70,7 @@ __all__ = [
     "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout2d",
     "Embedding",
     "Flatten",
     "GRUCell",
@@ -112,6 +113,7 @@ __all__ = [
     "Unflatten",
     "detach_state",
     "init",
+    "mask_from_lengths",
     "models",
     "scaled_dot_product_attention",
     "summary",

@@ -44,7 +44,7 @@ class Module:
     _buffers: dict[str, Tensor]
     _modules: dict[str, Module]
 
-    def __new__(cls: type[Self], *arguments: Any, **options: Any) -> Self:
+    def __new__(cls, *arguments: Any, **options: Any):
         self = super().__new__(cls)
         # Here rather than in __init__, so that a subclass may forget super().__init__().
         object.__setattr__(self, "_parameters", {})
@@ -56,7 +56,9 @@ class Module:
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """What the module computes, in operations. Subclasses define it."""
-        raise TypeError(f"{type(self).__name__} defines no forward method: write one that computes its output")
+        raise TypeError(
+            f"{type(self).__name__} defines no forward method: write one that computes its output"
+        )
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         with name_scope(self._name):
@@ -127,7 +129,7 @@ class Module:
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """(dotted name, module) of this module ("") and all below it, each once."""
         seen: set[int] = set()
-        stack = [(prefix, self)]
+        stack: list[tuple[str, Module]] = [(prefix, self)]
         while stack:
             name, module = stack.pop()
             if id(module) in seen:
@@ -261,7 +263,9 @@ class Module:
             array = values._array if isinstance(values, Tensor) else np.asarray(_detached(values))
             if array.shape != target.shape:
                 raise ShapeError(
-                    who, f"{name} has shape {target.shape}, the given one {array.shape}", "Check the layer's sizes."
+                    who,
+                    f"{name} has shape {target.shape}, the given one {array.shape}",
+                    "Check the layer's sizes.",
                 )
             ready.append((target, array))
         for target, array in ready:

@@ -171,7 +171,7 @@ def mask_from_lengths(lengths: Any, batch: int, time: int, *, who: str = "mask_f
     OutOfBoundsError for lengths beyond the sequence.
 
     >>> import deltarule as dr
-    >>> dr.nn.recurrent.mask_from_lengths([2, 0], 2, 3).tolist()
+    >>> dr.nn.mask_from_lengths([2, 0], 2, 3).tolist()
     [[True, True, False], [False, False, False]]
     """
     array = as_tensor(lengths).numpy()

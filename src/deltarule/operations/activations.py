@@ -48,9 +48,11 @@ leaky_relu = define(
     floating=True,
     parameters={"negative_slope": 0.01},
 )  # fmt: skip
+# Both branches are computed: the exponent is kept from overflowing where x is positive.
+_not_positive = function("minimum", x, 0.0)
 elu = define(
-    "elu", ("x",), where(greater(x, 0.0), x, _alpha * function("expm1", function("minimum", x, 0.0))),
-    {"x": where(greater(x, 0.0), upstream, upstream * (_alpha * function("exp", function("minimum", x, 0.0))))},
+    "elu", ("x",), where(greater(x, 0.0), x, _alpha * function("expm1", _not_positive)),
+    {"x": where(greater(x, 0.0), upstream, upstream * (_alpha * function("exp", _not_positive)))},
     """x where positive, else alpha · (e^x − 1) (alpha 1 unless given).
 
     Source: Clevert, Unterthiner & Hochreiter 2016.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from deltarule.autodiff.formula.expression import Symbol, equal, function, greater, less, where as choose
+from deltarule.autodiff.formula.expression import Symbol, equal, function, greater, less
+from deltarule.autodiff.formula.expression import where as choose
 from deltarule.autodiff.tensor import Tensor
 from deltarule.operations.elementwise import a, b, define, upstream, x, y
 
@@ -60,9 +61,13 @@ minimum = define(
     },
     "The smaller of a and b. Where they are equal each gets half of the gradient.",
 )  # fmt: skip
-floor = define("floor", ("x",), function("floor", x), {"x": upstream * 0.0}, "Largest integer ≤ x; gradient 0.")
+floor = define(
+    "floor", ("x",), function("floor", x), {"x": upstream * 0.0}, "Largest integer ≤ x; gradient 0."
+)
 ceil = define("ceil", ("x",), function("ceil", x), {"x": upstream * 0.0}, "Smallest integer ≥ x; gradient 0.")
-round = define("round", ("x",), function("round", x), {"x": upstream * 0.0}, "Nearest, ties to even; gradient 0.")
+round = define(
+    "round", ("x",), function("round", x), {"x": upstream * 0.0}, "Nearest, ties to even; gradient 0."
+)
 trunc = define("trunc", ("x",), function("trunc", x), {"x": upstream * 0.0}, "x towards zero; gradient 0.")
 
 _condition = Symbol("condition")
@@ -119,7 +124,8 @@ _clip_below = define(
     "x, or the lower limit where it is below.",
 )  # fmt: skip
 _clip_above = define(
-    "clip_above", ("x", "high"), function("minimum", x, _high), {"x": choose(greater(x, _high), 0.0, upstream)},
+    "clip_above", ("x", "high"), function("minimum", x, _high),
+    {"x": choose(greater(x, _high), 0.0, upstream)},
     "x, or the upper limit where it is above.",
 )  # fmt: skip
 positive = _unlimited

@@ -23,7 +23,9 @@ logical_or = define("logical_or", ("a", "b"), function("logical_or", a, b), {}, 
 logical_not = define("logical_not", ("x",), function("logical_not", x), {}, "True becomes false and back.")
 isnan = define("isnan", ("x",), function("isnan", x), {}, "True where x is not a number.")
 isinf = define("isinf", ("x",), function("isinf", x), {}, "True where x is plus or minus infinity.")
-isfinite = define("isfinite", ("x",), function("isfinite", x), {}, "True where x is neither infinite nor NaN.")
+isfinite = define(
+    "isfinite", ("x",), function("isfinite", x), {}, "True where x is neither infinite nor NaN."
+)
 
 
 def any(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Tensor:

@@ -123,9 +123,15 @@ def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = No
     return Tensor(np.full_like(as_tensor(x)._array, fill_value, dtype=dtype))
 
 
-def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Tensor:
+def arange(
+    start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None
+) -> Tensor:
     """Evenly spaced numbers start, start + step, ... below stop; integers if all of these are."""
-    array = np.arange(start) if stop is None and step == 1 else np.arange(0 if stop is None else start, start if stop is None else stop, step)
+    array = (
+        np.arange(start)
+        if stop is None and step == 1
+        else np.arange(0 if stop is None else start, start if stop is None else stop, step)
+    )
     wanted = dtype or (default_float() if array.dtype.kind == "f" else array.dtype)
     return Tensor(array.astype(wanted))
 
@@ -137,6 +143,8 @@ def linspace(
     return Tensor(np.linspace(start, stop, num, endpoint=endpoint, dtype=dtype or default_float()))
 
 
-def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
+def eye(
+    n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None
+) -> Tensor:
     """Ones on the k-th diagonal, zeros elsewhere."""
     return Tensor(np.eye(n_rows, n_cols, k=k, dtype=dtype or default_float()))

@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.dtypes import default_float
-from deltarule.autodiff.formula.expression import Expression, Formula, Function, Number, Symbol, substitute, symbols_in
+from deltarule.autodiff.formula.expression import (
+    Expression,
+    Formula,
+    Function,
+    Number,
+    Symbol,
+    substitute,
+    symbols_in,
+)
 from deltarule.autodiff.formula.source import compile_expressions
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import REGISTRY, Call, Group, Shape, record
@@ -53,6 +61,7 @@ class Elementwise(Group):
         self.parameter_names = parameters
         read = set().union(*(symbols_in(gradient) for gradient in self.gradients.values()))
         self.reads = tuple(read & {*inputs, "y"})  # type: ignore[misc]
+        self.reads_output = "y" in read
         names = (*inputs, *parameters)
         self._compiled = compile_expressions(names, [value], name)
         self._kernel = kernel
@@ -82,7 +91,7 @@ class Elementwise(Group):
         return self._compiled(array_functions, *arrays, *parameters.values())[0]
 
     def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
-        output = node.output() if "y" in self.reads else None
+        output = node.output() if self.reads_output else None
         arguments = (upstream, output, *node.inputs, *node.parameters.values())
         answers: list[Tensor | None] = []
         for position, compiled in enumerate(self._gradients):
@@ -110,7 +119,9 @@ class Elementwise(Group):
         def with_numbers(expression: Expression) -> Expression:
             return substitute(
                 expression,
-                lambda symbol: Number(call.parameters[symbol.name]) if symbol.name in call.parameters else symbol,
+                lambda symbol: (
+                    Number(call.parameters[symbol.name]) if symbol.name in call.parameters else symbol
+                ),
             )
 
         gradients = {name: with_numbers(gradient) for name, gradient in self.gradients.items()}
@@ -158,7 +169,9 @@ def define(
         given.update(zip(options, operands[len(inputs) :], strict=False))
         unknown = given.keys() - options.keys()
         if unknown or len(arrays) != len(inputs) or len(operands) > len(inputs) + len(options):
-            raise TypeError(f"{name}() takes {', '.join((*inputs, *options))}, got {len(operands)} and {sorted(given)}")
+            raise TypeError(
+                f"{name}() takes {', '.join((*inputs, *options))}, got {len(operands)} and {sorted(given)}"
+            )
         return elementwise(operation, promote(arrays, floating, name), {**options, **given})
 
     call = call_with_options if options else partly_promoted_call if promoted else plain_call

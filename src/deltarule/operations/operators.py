@@ -141,6 +141,9 @@ def _reflected(function: Callable[..., Tensor]) -> Callable[..., Any]:
     return operator
 
 
+PROPERTIES: dict[str, Callable[[Tensor], Tensor]] = {"T": _transpose, "mT": matrix_transpose}
+
+
 def install() -> None:
     """Gives Tensor its operators and methods."""
     for name, function in OPERATORS.items():
@@ -155,6 +158,6 @@ def install() -> None:
     for name, function in METHODS.items():
         setattr(Tensor, name, function)
     Tensor.__getitem__ = getitem  # type: ignore[method-assign]
-    Tensor.T = property(_transpose)
-    Tensor.mT = property(matrix_transpose)
+    for name, function in PROPERTIES.items():
+        setattr(Tensor, name, property(function))
     tensor_functions.inf = float("inf")

@@ -181,7 +181,7 @@ class ClassificationMetrics(Metrics):
 class RegressionMetrics(Metrics):
     """loss, mae, rmse and r2.
 
-    output, targets   numbers of the same shape (n,) or (n, outputs)
+    output, targets   numbers of the same shape (n,) or (n, outputs); (n,) and (n, 1) go together
     transform         brings both into the units to report in, such as `preprocessing.restore_targets` of
                       standardised data; else they are taken as they are
 
@@ -207,6 +207,8 @@ class RegressionMetrics(Metrics):
         self._seen = 0
 
     def add(self, output: Array, targets: Array) -> None:
+        if targets.ndim == 1 and output.shape == (*targets.shape, 1):
+            targets = targets[:, np.newaxis]
         if output.shape != targets.shape:
             raise ShapeError(
                 "RegressionMetrics",

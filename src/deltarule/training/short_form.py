@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.data import DataLoader, Dataset, Part, SequenceLoader, load
+from deltarule.data import Dataset, Part, load
 from deltarule.errors import ArgumentError
 from deltarule.nn.models import build
 from deltarule.nn.module import Module
+from deltarule.operations.random import manual_seed
 from deltarule.optim.adam import Adam
 from deltarule.optim.optimizer import Optimizer
 from deltarule.training.callbacks import EarlyStopping
-from deltarule.training.evaluation import Loader
+from deltarule.training.loaders import SEQUENCE_LENGTH, evaluation_loader, training_loader
 from deltarule.training.trainer import Trainer
 
 
@@ -26,7 +27,7 @@ def fit(
     task: str | None = None,
     epochs: int = 10,
     batch_size: int | None = 32,
-    sequence_length: int = 64,
+    sequence_length: int = SEQUENCE_LENGTH,
     optimizer: Optimizer | None = None,
     lr: float = 1e-3,
     patience: int | None = None,
@@ -45,9 +46,9 @@ def fit(
     sequence_length   time steps in a batch of text
     optimizer    of the model's parameters; Adam with learning rate `lr` if left out
     patience     epochs without improvement before it stops early with the best weights; never if left out
-    seed         of the order of the batches
+    seed         of the order of the batches, and of the weights of a model that is built by name
     options      of Trainer: schedule, clip_norm, penalty, callbacks, run_folder, ...
-    returns      the trainer: `.model`, `.history`, `.evaluate(loader)`, `.progress`
+    returns      the trainer: `.model`, `.history`, `.evaluate(data.test)`, `.progress`
 
     Raises ArgumentError where task or loss cannot be found, and what Trainer and loaders raise.
 
@@ -65,6 +66,7 @@ def fit(
         if validation is None and len(data.validation):
             validation = data.validation
         if isinstance(model, str):
+            manual_seed(seed)
             model = build(model, input_shape=data.input_shape, outputs=data.outputs, task=data.kind)
         data = data.train
     if isinstance(model, str):
@@ -80,28 +82,11 @@ def fit(
     trainer = Trainer(
         model, optimizer if optimizer is not None else Adam(model.parameters(), lr=lr), task, **options
     )
-    train_loader = _loader(data, task, batch_size, sequence_length, seed, shuffle=True)
+    train_loader = training_loader(data, task, batch_size, sequence_length, seed)
     if validation is not None:
-        validation = _loader(validation, task, batch_size, sequence_length, seed, shuffle=False)
+        validation = evaluation_loader(validation, task, sequence_length)
     trainer.fit(train_loader, validation, epochs)
     return trainer
-
-
-def _loader(
-    data: Any, task: str | None, batch_size: int | None, sequence_length: int, seed: int, shuffle: bool
-) -> Loader:
-    if hasattr(data, "batches"):
-        return data
-    tokens = data.inputs if isinstance(data, Part) else data
-    if task == "text" and isinstance(tokens, np.ndarray) and tokens.ndim == 1:
-        if batch_size is None:
-            raise ArgumentError(
-                "fit",
-                "batch_size=None expects rows; a text has none",
-                "Give the number of streams: batch_size=32, say.",
-            )
-        return SequenceLoader(data, batch_size, sequence_length, shuffle=shuffle, seed=seed)
-    return DataLoader(data, batch_size, shuffle=shuffle, seed=seed)
 
 
 def _task_of(data: Any) -> str:

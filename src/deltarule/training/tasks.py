@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.operations.cross_entropy import cross_entropy
@@ -51,6 +53,17 @@ def classification_loss(output: Tensor, targets: Tensor) -> Tensor:
     return cross_entropy(output, targets)
 
 
+def regression_loss(output: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error: (1/N) Σ (output − target)².
+
+    output    numbers (n, outputs) or (n,)
+    targets   the same shape; (n,) stands for (n, 1) where there is one output
+    """
+    if targets.ndim == 1 and output.shape == (*targets.shape, 1):
+        targets = Tensor(targets._array[:, np.newaxis])
+    return mse_loss(output, targets)
+
+
 def language_loss(output: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy of the next token in nats, the mean over all tokens of the batch.
 
@@ -70,7 +83,7 @@ TASKS: dict[str, Task] = {
     each.name: each
     for each in (
         Task("classification", classification_loss, ClassificationMetrics),
-        Task("regression", mse_loss, RegressionMetrics),
+        Task("regression", regression_loss, RegressionMetrics),
         Task("text", language_loss, LanguageMetrics),
     )
 }

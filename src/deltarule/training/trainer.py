@@ -20,6 +20,7 @@ from deltarule.training.checkpoint import Checkpoint, read_checkpoint, write_che
 from deltarule.training.evaluation import Loader, carries_state, evaluate, require_loader
 from deltarule.training.history import History
 from deltarule.training.interruption import Interruption, TrainingInterrupted
+from deltarule.training.loaders import evaluation_loader
 from deltarule.training.progress import Progress
 from deltarule.training.resuming import restore_checkpoint, take_checkpoint
 from deltarule.training.run_folder import HISTORY, RunFolder
@@ -115,6 +116,7 @@ class Trainer:
                 "Trainer", "save_steps and save_minutes expect a run_folder, got none", "Pass run_folder=."
             )
         chosen = None if task is None else task_for(task)
+        self.task = task
         self.model, self.optimizer, self.schedule = model, optimizer, schedule
         self.schedule_per, self.accumulate, self.evaluate_every = schedule_per, accumulate, evaluate_every
         self.loss: Loss = loss if loss is not None else chosen.loss  # type: ignore[union-attr]
@@ -197,14 +199,17 @@ class Trainer:
         self._apply()
         return loss
 
-    def evaluate(self, loader: Loader) -> dict[str, float]:
-        """Metrics of the model over a loader, in evaluation mode: {"loss": 0.1, "accuracy": 0.98}."""
-        return self.measure(loader).results()
+    def evaluate(self, data: Any) -> dict[str, float]:
+        """Metrics of the model over data, in evaluation mode: {"loss": 0.1, "accuracy": 0.98}.
 
-    def measure(self, loader: Loader) -> Metrics:
+        data   a loader, a Part such as `data.test`, or a pair of arrays (inputs, targets)
+        """
+        return self.measure(data).results()
+
+    def measure(self, data: Any) -> Metrics:
         """The same as a record, which also has what is no single number, such as `confusion`."""
         metrics = self.new_metrics()
-        evaluate(self.model, loader, self.loss, metrics)
+        evaluate(self.model, evaluation_loader(data, self.task), self.loss, metrics)
         return metrics
 
     def stop(self, reason: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from tests.operations.harness import Case, ErrorCase
 
+from tests.operations.harness import Case, ErrorCase
 
 CASES: list[Case] = []
 ERRORS: list[ErrorCase] = []

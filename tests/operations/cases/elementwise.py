@@ -11,7 +11,6 @@ from deltarule.autodiff.operation import identity
 from deltarule.errors import ShapeError
 from deltarule.operations import activations, arithmetic, comparisons, creation, functions
 from deltarule.operations.broadcast import broadcast_to, sum_to
-
 from tests.operations.harness import Case, ErrorCase
 
 _generator = np.random.default_rng(0)
@@ -25,7 +24,13 @@ def away_from_zero(*shape: int) -> Any:
     return _generator.uniform(0.3, 2.0, shape) * _generator.choice([-1.0, 1.0], shape)
 
 
-A, B, ROW, ONE, EMPTY = away_from_zero(2, 3), away_from_zero(2, 3), away_from_zero(3), away_from_zero(1, 1), away_from_zero(0, 3)
+A, B, ROW, ONE, EMPTY = (
+    away_from_zero(2, 3),
+    away_from_zero(2, 3),
+    away_from_zero(3),
+    away_from_zero(1, 1),
+    away_from_zero(0, 3),
+)
 POSITIVE = between(0.4, 2.5, 2, 3)
 INSIDE = between(-0.8, 0.8, 2, 3)
 
@@ -103,7 +108,9 @@ CASES: list[Case] = [
     *_unary(activations.relu, lambda x: np.maximum(x, 0)),
     *_unary(activations.leaky_relu, lambda x, negative_slope=0.01: np.where(x > 0, x, negative_slope * x)),
     Case(
-        activations.leaky_relu, (A,), lambda x, negative_slope: np.where(x > 0, x, negative_slope * x),
+        activations.leaky_relu,
+        (A,),
+        lambda x, negative_slope: np.where(x > 0, x, negative_slope * x),
         {"negative_slope": 0.2},
     ),
     *_unary(activations.elu, lambda x: np.where(x > 0, x, np.expm1(x))),
@@ -113,9 +120,11 @@ CASES: list[Case] = [
     *_unary(activations.silu, lambda x: x * _sigmoid(x)),
     *_unary(activations.gelu, lambda x: x * scipy.special.ndtr(x)),
     Case(
-        activations.gelu, (A,),
+        activations.gelu,
+        (A,),
         lambda x, approximate: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
-        {"approximate": "tanh"}, operation="gelu_tanh",
+        {"approximate": "tanh"},
+        operation="gelu_tanh",
     ),
     Case(arithmetic.where, (A > 0, A, B), np.where),
     Case(arithmetic.where, (A[0] > 0, A, np.asarray(0.5)), np.where),
@@ -132,7 +141,12 @@ CASES: list[Case] = [
     ),
     Case(comparisons.logical_not, (A > 0,), np.logical_not),
     *(
-        Case(getattr(comparisons, name), (np.array([1.0, np.nan, np.inf, -np.inf]),), getattr(np, name), constant=(0,))
+        Case(
+            getattr(comparisons, name),
+            (np.array([1.0, np.nan, np.inf, -np.inf]),),
+            getattr(np, name),
+            constant=(0,),
+        )
         for name in ("isnan", "isinf", "isfinite")
     ),
     Case(identity, (A,), lambda x: x),
@@ -140,13 +154,25 @@ CASES: list[Case] = [
     Case(broadcast_to, (A[:, :1],), np.broadcast_to, {"shape": (4, 2, 3)}),
     Case(sum_to, (A,), lambda x, shape: x.sum(0), {"shape": (3,)}),
     Case(sum_to, (A,), lambda x, shape: x.sum(1, keepdims=True), {"shape": (2, 1)}),
-    Case(lambda x: creation.astype(x, np.float32), (A,), lambda x: x.astype(np.float32), operation="astype",
-         tolerance=1e-3, reason="float32 rounds the value that is differenced", twice=False, float32=False),
+    Case(
+        lambda x: creation.astype(x, np.float32),
+        (A,),
+        lambda x: x.astype(np.float32),
+        operation="astype",
+        tolerance=1e-3,
+        reason="float32 rounds the value that is differenced",
+        twice=False,
+        float32=False,
+    ),
 ]
 
 ERRORS = [
     ErrorCase(lambda: arithmetic.add(A, B[:, :2]), ShapeError, ("add: shapes (2, 3) and (2, 2)",)),
-    ErrorCase(lambda: broadcast_to(A, (3, 3)), ShapeError, ("broadcast_to: cannot spread shape (2, 3) to (3, 3)",)),
+    ErrorCase(
+        lambda: broadcast_to(A, (3, 3)), ShapeError, ("broadcast_to: cannot spread shape (2, 3) to (3, 3)",)
+    ),
     ErrorCase(lambda: sum_to(A, (4,)), ShapeError, ("sum_to: cannot sum shape (2, 3) to (4,)",)),
-    ErrorCase(lambda: activations.gelu(A, "sharp"), ValueError, ("gelu: approximate expected 'none' or 'tanh'",)),
+    ErrorCase(
+        lambda: activations.gelu(A, "sharp"), ValueError, ("gelu: approximate expected 'none' or 'tanh'",)
+    ),
 ]

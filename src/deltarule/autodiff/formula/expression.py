@@ -149,6 +149,7 @@ class ArrayFunction(Expression):
 
 
 def as_expression(value: Operand) -> Expression:
+    """The value itself, or a Python number as a constant."""
     return value if isinstance(value, Expression) else Number(value)
 
 
@@ -237,7 +238,9 @@ def substitute(expression: Expression, replacement: Callable[[Symbol], Expressio
     if isinstance(expression, Symbol):
         return replacement(expression)
     if isinstance(expression, Function):
-        return Function(expression.name, tuple(substitute(part, replacement) for part in expression.arguments))
+        return Function(
+            expression.name, tuple(substitute(part, replacement) for part in expression.arguments)
+        )
     if isinstance(expression, ArrayFunction):
         parts = tuple(substitute(part, replacement) for part in expression.arguments)
         return ArrayFunction(expression.name, parts, expression.options)
@@ -267,6 +270,7 @@ Line = Equation | Loop
 
 
 def lines(value: Line | Sequence[Line]) -> tuple[Line, ...]:
+    """One line or several, as a tuple."""
     return (value,) if isinstance(value, (Equation, Loop)) else tuple(value)
 
 
@@ -282,6 +286,7 @@ class Form:
 
 
 def form(index: Line | Sequence[Line], matrix: Line | Sequence[Line]) -> Form:
+    """A statement from its index form and its matrix form, each one line or several."""
     return Form(lines(index), lines(matrix))
 
 
@@ -311,7 +316,10 @@ class Formula:
             shape = call.shapes[name]
             own = indices[len(output_shape) - len(shape) :]
             return Symbol(symbol.name, len(shape)).at(
-                [Number(0) if extent == 1 != index.extent else index for index, extent in zip(own, shape, strict=True)]
+                [
+                    Number(0) if extent == 1 != index.extent else index
+                    for index, extent in zip(own, shape, strict=True)
+                ]
             )
 
         def whole(symbol: Symbol) -> Expression:
@@ -335,7 +343,8 @@ class Formula:
             elif not _covers(expression, name, call):
                 right = array_function("broadcast_to", right, shape=shape)
             return form(
-                Equation(target.at(left), Sum(substitute(expression, element), *summed)), Equation(target, right)
+                Equation(target.at(left), Sum(substitute(expression, element), *summed)),
+                Equation(target, right),
             )
 
         y = Symbol("y", len(output_shape))
@@ -350,6 +359,4 @@ class Formula:
 def _covers(expression: Expression, name: str, call: OperationCall) -> bool:
     """Whether evaluating the expression on whole arrays already has the shape of the named input."""
     shape = call.shapes[name]
-    return any(
-        call.shapes.get(symbol.removeprefix("grad_")) == shape for symbol in symbols_in(expression)
-    )
+    return any(call.shapes.get(symbol.removeprefix("grad_")) == shape for symbol in symbols_in(expression))

@@ -54,7 +54,9 @@ FUNCTIONS: dict[str, FunctionRow] = {
     "subtract": FunctionRow(np.subtract, "{0} - {1}", SUM, (SUM, PRODUCT), "{0} - {1}"),
     "multiply": FunctionRow(np.multiply, r"{0} \, {1}", PRODUCT, (PRODUCT, PRODUCT), "{0} * {1}"),
     "divide": FunctionRow(np.divide, r"\frac{{{0}}}{{{1}}}", PRODUCT, (0, 0), "{0} / {1}"),
-    "floor_divide": FunctionRow(np.floor_divide, r"\left\lfloor \tfrac{{{0}}}{{{1}}} \right\rfloor", ATOM, (0, 0)),
+    "floor_divide": FunctionRow(
+        np.floor_divide, r"\left\lfloor \tfrac{{{0}}}{{{1}}} \right\rfloor", ATOM, (0, 0)
+    ),
     "remainder": FunctionRow(np.remainder, r"{0} \bmod {1}", PRODUCT, (PRODUCT, POWER)),
     "pow": FunctionRow(np.power, "{0}^{{{1}}}", POWER, (ATOM, 0), "{0} ** {1}"),
     "negative": FunctionRow(np.negative, "-{0}", NEGATIVE, (PRODUCT,), "-{0}"),
@@ -103,7 +105,9 @@ FUNCTIONS: dict[str, FunctionRow] = {
     "logical_or": FunctionRow(_bracket(np.logical_or), r"{0} \vee {1}", PRODUCT, (ATOM, ATOM)),
     "logical_not": FunctionRow(lambda x: np.where(x, 0.0, 1.0), r"\neg {0}", PRODUCT, (ATOM,)),
     "isnan": FunctionRow(lambda x: np.where(np.isnan(x), 1.0, 0.0), r"\left[{0} = \text{{NaN}}\right]"),
-    "isinf": FunctionRow(lambda x: np.where(np.isinf(x), 1.0, 0.0), r"\left[\left|{0}\right| = \infty\right]"),
+    "isinf": FunctionRow(
+        lambda x: np.where(np.isinf(x), 1.0, 0.0), r"\left[\left|{0}\right| = \infty\right]"
+    ),
     "isfinite": FunctionRow(
         lambda x: np.where(np.isfinite(x), 1.0, 0.0), r"\left[\left|{0}\right| < \infty\right]"
     ),
@@ -145,7 +149,9 @@ ARRAY_FUNCTIONS: dict[str, ArrayFunctionRow] = {
     "matmul": ArrayFunctionRow(np.matmul, r"{0} \, {1}", PRODUCT, (PRODUCT, PRODUCT)),
     "transpose": ArrayFunctionRow(_transpose, r"{0}^{{\mathsf{{T}}}}", POWER, (ATOM,)),
     "sum_to": ArrayFunctionRow(_sum_to, r"\operatorname{{sum\_to}}_{{{shape}}}\left({0}\right)"),
-    "broadcast_to": ArrayFunctionRow(np.broadcast_to, r"\operatorname{{broadcast}}_{{{shape}}}\left({0}\right)"),
+    "broadcast_to": ArrayFunctionRow(
+        np.broadcast_to, r"\operatorname{{broadcast}}_{{{shape}}}\left({0}\right)"
+    ),
     "sum": ArrayFunctionRow(np.sum, r"\operatorname{{sum}}_{{{axis}}}\left({0}\right)"),
     "max": ArrayFunctionRow(np.max, r"\operatorname{{max}}_{{{axis}}}\left({0}\right)"),
     "min": ArrayFunctionRow(np.min, r"\operatorname{{min}}_{{{axis}}}\left({0}\right)"),

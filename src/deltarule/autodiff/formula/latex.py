@@ -18,7 +18,14 @@ from deltarule.autodiff.formula.expression import (
     Reduction,
     Symbol,
 )
-from deltarule.autodiff.formula.functions import ARRAY_FUNCTIONS, ATOM, FUNCTIONS, NEGATIVE, PRODUCT, REDUCTIONS
+from deltarule.autodiff.formula.functions import (
+    ARRAY_FUNCTIONS,
+    ATOM,
+    FUNCTIONS,
+    NEGATIVE,
+    PRODUCT,
+    REDUCTIONS,
+)
 
 Names = Mapping[str, tuple[str, str]]
 
@@ -106,7 +113,8 @@ class _Writer:
         if expression.name == "multiply":
             template = "{0} " + self._product_sign(*expression.arguments) + " {1}"
         elif expression.name == "divide" and self.matrix and not _is_scalar(expression.arguments[1]):
-            return r"{0} \oslash {1}".format(*self._arguments(expression.arguments, (PRODUCT, ATOM))), PRODUCT
+            numerator, denominator = self._arguments(expression.arguments, (PRODUCT, ATOM))
+            return rf"{numerator} \oslash {denominator}", PRODUCT
         elif self.matrix and expression.name == "pow":
             template = r"{0}^{{\odot {1}}}"
         return template.format(*self._arguments(expression.arguments, row.places)), row.strength

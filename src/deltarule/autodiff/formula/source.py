@@ -30,7 +30,9 @@ def source(expression: Expression) -> str:
     return f"f.{expression.name}({', '.join(arguments)})"
 
 
-def compile_expressions(names: Sequence[str], expressions: Sequence[Expression], title: str) -> Callable[..., Any]:
+def compile_expressions(
+    names: Sequence[str], expressions: Sequence[Expression], title: str
+) -> Callable[..., Any]:
     """A function of (f, *names) that returns the tuple of the expressions' values."""
     body = ", ".join(source(expression) for expression in expressions)
     text = f"def compiled(f, {', '.join(names)}):\n    return ({body},)\n"

@@ -32,7 +32,7 @@ class LeNet(Model):
     kernel_size   of both convolutions, odd
     hidden        sizes of the fully-connected layers
     activation    relu, tanh as in 1998, or another
-    pool          "max", or "average" as in 1998
+    pool          "max", or "avg" (the mean) as in 1998
     dropout       probability of dropping the output of each fully-connected layer
     initialiser   how the weights start; see `initialise`
 
@@ -71,7 +71,7 @@ class LeNet(Model):
             raise ArgumentError(
                 "lenet", f"kernel_size expected an odd number, got {kernel_size}", "5 is usual."
             )
-        choice("lenet", "pool", pool, ("max", "average"))
+        choice("lenet", "pool", pool, ("max", "avg"))
         self._record(
             input_shape,
             outputs,
