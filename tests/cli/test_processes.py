@@ -73,6 +73,22 @@ def test_a_stopped_run_is_saved_and_goes_on(tmp_path, number, code):
 
 
 @POSIX
+def test_a_background_job_that_ignores_interrupts_still_saves_when_terminated(tmp_path):
+    # A shell script starts its background jobs with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = start_and_wait_for_epochs(tmp_path, 5)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    code, _, errors = finish(process)
+    assert code == 143
+    assert "Go on with" in errors
+    assert "last" in RunFolder(tmp_path / "run").checkpoints()
+
+
+@POSIX
 def test_two_processes_do_not_train_in_the_same_folder(tmp_path):
     process = start_and_wait_for_epochs(tmp_path, 5)
     code, _, errors = finish(start(tmp_path, "train", "--resume", "run", "--epochs", "5000"))

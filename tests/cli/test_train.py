@@ -230,6 +230,8 @@ def test_early_stopping_ends_the_run_and_says_so(tmp_path):
         ),
         (["digits", "--run-folder", "x", "--name", "y"], 2, "--run-folder is a whole path"),
         (["digits", "--name", "a/b"], 2, "without folders"),
+        (["python-help", "--batch-size", "9999999"], 3, "batch_size"),
+        (["python-help", "mlp"], 2, "task"),
         ([], 2, "Missing argument 'DATA'"),
         (["xor", "--batch-size", "full", "--resume", "nowhere"], 2, "--batch-size"),
         (["--resume", "nowhere"], 4, "no such run folder"),

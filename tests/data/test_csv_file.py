@@ -39,6 +39,18 @@ def test_delimiters_line_ends_and_quotes(write, delimiter, line_end):
     assert table["number"] == ["1", "2", "", "3"]
 
 
+def test_decimal_commas_between_semicolons(write):
+    table = read_csv(write("größe;preis;liste;n\n1;-2,5;1,2;3\n?;1,25e3;a;4\n"))
+    assert table.header
+    assert table.columns == [["1", "?"], ["-2.5", "1.25e3"], ["1,2", "a"], ["3", "4"]]
+    assert table.notes == ("commas within numbers are read as decimal points",)
+    rows = "".join(f"{i};{i},5;{i},25\n" for i in range(20))
+    data = load(write(f"a;b;c\n{rows}"))
+    assert data.kind == "regression"
+    part = load_part(write("a;b;c\n3;3,5;3,25\n", "new.csv"), data.preprocessing)
+    assert part.targets.tolist() == [[3.25]]
+
+
 def test_quoted_line_ends_count_as_lines(write):
     table = read_csv(write('text,n\n"one\ntwo",1\n\nplain,2\n'))
     assert table["text"] == ["one\ntwo", "plain"]

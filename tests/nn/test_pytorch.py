@@ -147,6 +147,12 @@ def test_layers_train_like_pytorchs(name):
     np.testing.assert_allclose(output.numpy(), expected.numpy(), rtol=1e-7, atol=1e-9)
 
 
+def test_half_precision_weights_of_pytorch_are_widened():
+    peer, own = torch.nn.Linear(3, 2).bfloat16(), nn.Linear(3, 2)
+    own.load_state_dict(peer.state_dict())
+    np.testing.assert_array_equal(own.weight.numpy(), peer.weight.detach().float().numpy())
+
+
 def test_embedding_trains_like_pytorchs():
     own, peer = _peers(lambda kind: kind.Embedding(6, 3, padding_idx=2))
     random = np.random.default_rng(0)

@@ -129,7 +129,7 @@ def test_records_by_task():
             np.zeros(2, int),
             r"expected an output of shape \(n, classes\)",
         ),
-        (RegressionMetrics(), np.zeros((2, 1)), np.zeros(2), r"same shape, got \(2, 1\) and \(2,\)"),
+        (RegressionMetrics(), np.zeros((2, 2)), np.zeros(2), r"same shape, got \(2, 2\) and \(2,\)"),
         (
             LanguageMetrics(),
             np.zeros((2, 4)),

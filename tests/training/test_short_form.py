@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deltarule.data import DataLoader, Part, from_arrays, from_text
-from deltarule.errors import ArgumentError
+from deltarule.errors import ArgumentError, DTypeError, ShapeError
 from deltarule.operations.random import manual_seed
 from deltarule.optim.sgd import SGD
 from deltarule.training.short_form import fit
@@ -33,6 +33,36 @@ def test_text():
     data = from_text("abcabdabcabe" * 30)
     trainer = fit(NextToken(5), data, epochs=20, lr=0.03, batch_size=2, sequence_length=12)
     assert trainer.history[-1]["validation_perplexity"] < 2.0
+
+
+def test_evaluation_takes_parts_and_arrays_as_they_are():
+    data = from_arrays(INPUTS, LABELS)
+    trainer = fit(Classifier(4, 2), data, epochs=1)
+    expected = trainer.evaluate(DataLoader(data.test, 3))
+    assert trainer.evaluate(data.test) == pytest.approx(expected)
+    assert trainer.evaluate((data.test.inputs, data.test.targets)) == pytest.approx(expected)
+    assert trainer.measure(data.test).confusion.sum() == len(data.test)
+    with pytest.raises(DTypeError, match="expected a loader, got Dataset"):
+        trainer.evaluate(data)
+
+
+def test_validation_of_a_text_leaves_nothing_out():
+    data = from_text("abcabdabcabe" * 30)
+    trainer = fit(NextToken(5), data, epochs=1, batch_size=2, sequence_length=12)
+    assert trainer.measure(data.validation).count == len(data.validation)
+    validation = trainer.evaluate(data.validation)["loss"]
+    assert trainer.history[-1]["validation_loss"] == pytest.approx(validation)
+
+
+def test_one_column_of_targets_may_be_flat():
+    results = [
+        fit(Affine(4, 1), (INPUTS, targets), epochs=2, lr=0.1, batch_size=None).history[-1]
+        for targets in (NUMBERS, NUMBERS[:, 0])
+    ]
+    for name in ("train_loss", "train_mae", "train_r2"):
+        assert results[0][name] == results[1][name]
+    with pytest.raises(ShapeError, match=r"input has shape \(32, 2\), target \(32,\)"):
+        fit(Affine(4, 2), (INPUTS, NUMBERS[:, 0]))
 
 
 def test_a_named_data_set():
@@ -71,5 +101,7 @@ def test_a_model_by_name_is_built_for_the_data():
     manual_seed(0)
     trainer = fit("mlp", from_arrays(INPUTS, LABELS), epochs=20, lr=0.01, batch_size=8)
     assert trainer.history[-1]["validation_accuracy"] > 0.8
+    again = fit("mlp", from_arrays(INPUTS, LABELS), epochs=20, lr=0.01, batch_size=8)
+    assert again.history[-1]["train_loss"] == trainer.history[-1]["train_loss"]
     with pytest.raises(ArgumentError, match=r"model 'mlp' by name expects a Dataset, .* got tuple"):
         fit("mlp", (INPUTS, LABELS))

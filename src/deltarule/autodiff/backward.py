@@ -18,7 +18,11 @@ import numpy as np
 from deltarule.autodiff import operation as operation_module
 from deltarule.autodiff import tensor as tensor_module
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import require_gradient_shape
+from deltarule.autodiff.operation import (
+    require_gradient_count,
+    require_gradient_shape,
+    require_gradient_tensors,
+)
 from deltarule.autodiff.recording import enable_grad, no_grad
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor, require_floating
 from deltarule.errors import GraphError, ShapeError
@@ -107,6 +111,8 @@ def backpropagate(
                 node.require_intact()
                 _keep(kept, node, arrived, results)
                 gradients = _through(node, arrived, create_graph)
+                if len(gradients) != len(node.inputs):
+                    require_gradient_count(node, len(gradients))
                 for position, (tensor, gradient) in enumerate(zip(node.inputs, gradients, strict=True)):
                     if gradient is None or not tensor._requires_grad:
                         continue
@@ -131,7 +137,7 @@ def _through(node: Node, arrived: list[Any], create_graph: bool) -> Sequence[Any
             zeros = np.zeros_like(node.values[index])
             arrived[index] = Tensor(zeros) if create_graph else zeros
     if create_graph:
-        return node.operation.backward(node, *arrived)
+        return require_gradient_tensors(node.operation, node.operation.backward(node, *arrived))
     return node.operation.backward_kernel(node, *arrived)
 
 

@@ -7,7 +7,8 @@ both numbers and the likely cause.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ import numpy as np
 
 from deltarule.autodiff.backward import gradients, nodes_below
 from deltarule.autodiff.check_cause import likely_cause
-from deltarule.autodiff.differences import Slope, is_kink, slope, unit
+from deltarule.autodiff.checkpoint import read_replayed, restore_replayed
+from deltarule.autodiff.differences import STEPS, Slope, is_kink, slope, unit
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import record
 from deltarule.autodiff.recording import enable_grad, no_grad
@@ -48,7 +50,12 @@ def check_gradients(
 
     Inputs of up to 400 elements are checked element by element, larger ones along random
     directions. Outputs of several elements are weighted by fixed random numbers. Integer and
-    boolean inputs are held constant.
+    boolean inputs are held constant. A tensor that requires a gradient, such as a module's parameter,
+    is varied itself, so f may reach it from its surroundings instead of taking it as an argument:
+
+        dr.check_gradients(lambda x, *parameters: model(x), x, *model.parameters())
+
+    Random numbers (dropout) are the same in every evaluation.
 
     f           function of the inputs, returns a tensor (or a tuple of tensors)
     inputs      float64 tensors or arrays
@@ -57,19 +64,25 @@ def check_gradients(
     returns     GradientCheck
 
     Raises GradientError naming the first wrong operation, the element, both numbers and the likely
-    cause; DTypeError for float32, whose rounding hides errors. A kink (ReLU at 0, a tie of max) is
-    accepted where the gradient lies between the one-sided derivatives.
+    cause, or saying that f is not finite or not one function; DTypeError for float32, whose rounding
+    hides errors; GraphError where f's result depends on no input through recorded operations. A kink
+    (ReLU at 0, a tie of max) is accepted where the gradient lies between the one-sided derivatives.
+
+    Source of the differences: Abramowitz & Stegun 1964, 25.3.6 (four points).
 
     >>> import deltarule as dr
     >>> import numpy as np
     >>> dr.check_gradients(lambda x: dr.tanh(x) * x, np.array([0.3, -1.2])).checked
     2
     """
-    tensors = [_input(value, position) for position, value in enumerate(inputs)]
+    tensors: list[Tensor] = []
+    for position, value in enumerate(inputs):
+        tensors.append(_input(value, position, tensors))
     floating = [position for position, each in enumerate(tensors) if each.requires_grad]
     if not floating:
         raise GradientError("check_gradients", "expected at least one float64 input, got none")
     generator = np.random.default_rng(seed)
+    random_state = read_replayed()
     with enable_grad():
         outputs = _outputs(f(*tensors))
         if not any(output.requires_grad for output in outputs):
@@ -85,26 +98,20 @@ def check_gradients(
             [tensors[position] for position in floating],
             [weight.astype(outputs[position].dtype) for position, weight in zip(live, weights, strict=True)],
         )
-    constants = list(tensors)
+    varied = [tensors[position] for position in floating]
 
     def loss(arrays: list[Array]) -> float:
-        arguments = list(constants)
-        for position, array in zip(floating, arrays, strict=True):
-            arguments[position] = Tensor(np.asarray(array))
-        with no_grad():
-            values = _outputs(f(*arguments))
-        return float(
-            sum(
-                np.sum(values[position]._array * weight)
-                for position, weight in zip(live, weights, strict=True)
-            )
-        )
+        restore_replayed(random_state)
+        with no_grad(), np.errstate(all="ignore"), _holding(varied, arrays):
+            values = _outputs(f(*tensors))
+            return _weighted([values[position] for position in live], weights)
 
-    arrays = [tensors[position]._array for position in floating]
+    arrays = [each._array for each in varied]
     analytic = [
         np.zeros_like(array) if gradient is None else gradient._array
         for gradient, array in zip(found, arrays, strict=True)
     ]
+    _require_one_function(_weighted([outputs[position] for position in live], weights), loss(arrays))
     comparison = _Comparison(loss, arrays, tolerance)
     comparison.compare(analytic, generator)
     if comparison.wrong is not None:
@@ -113,18 +120,55 @@ def check_gradients(
     return GradientCheck(comparison.max_error, comparison.checked, kinks)
 
 
-def _input(value: Any, position: int) -> Tensor:
+def _input(value: Any, position: int, earlier: list[Tensor]) -> Tensor:
+    """The tensor that is varied: a leaf that requires a gradient itself, else a stand-in with a copy."""
     given = as_tensor(value) if hasattr(value, "dtype") else as_tensor(np.asarray(value))
-    if given.dtype.kind == "f":
-        if given.dtype != np.float64:
-            raise DTypeError(
-                "check_gradients",
-                f"input {position} is {given.dtype}, expected float64: with {given.dtype} the differences "
-                "carry errors of about 1e-3, which would hide a wrong gradient",
-                "Convert the inputs (and the model) with .astype(dr.float64).",
-            )
-        return Tensor(given._array.copy(), requires_grad=True)
-    return given
+    if given.dtype.kind != "f":
+        return given
+    if given.dtype != np.float64:
+        raise DTypeError(
+            "check_gradients",
+            f"input {position} is {given.dtype}, expected float64: with {given.dtype} the differences carry "
+            "errors of about 1e-3, which would hide a wrong gradient",
+            "Convert the inputs (and the model) with .astype(dr.float64).",
+        )
+    if given.requires_grad and given.is_leaf and not any(given is each for each in earlier):
+        return given
+    return Tensor(given._array.copy(), requires_grad=True)
+
+
+@contextmanager
+def _holding(tensors: Sequence[Tensor], arrays: Sequence[Array]) -> Iterator[None]:
+    """Lets tensors hold other elements for a while, wherever the function takes them from."""
+    own = [tensor._array for tensor in tensors]
+    for tensor, array in zip(tensors, arrays, strict=True):
+        tensor._array = np.asarray(array)
+    try:
+        yield
+    finally:
+        for tensor, array in zip(tensors, own, strict=True):
+            tensor._array = array
+
+
+def _weighted(outputs: Sequence[Tensor], weights: Sequence[Array]) -> float:
+    return float(sum(np.sum(each._array * weight) for each, weight in zip(outputs, weights, strict=True)))
+
+
+def _require_one_function(first: float, second: float) -> None:
+    """Raises where differences would say nothing: the value is not finite, or changes from call to call."""
+    if not np.isfinite(first):
+        raise GradientError(
+            "check_gradients",
+            "the function's value is NaN or infinite at these inputs: there is nothing to compare",
+            "Choose inputs inside its domain.",
+        )
+    if abs(first - second) > 1e-9 * max(abs(first), 1.0):
+        raise GradientError(
+            "check_gradients",
+            f"the function gave {first:.10g}, then {second:.10g} for the same inputs",
+            "It must be one function: look for state that changes from call to call, or random numbers that are "
+            "not deltarule's.",
+        )
 
 
 def _outputs(value: Any) -> list[Tensor]:
@@ -170,27 +214,21 @@ class _Comparison:
             if self.wrong is not None:
                 return
 
-    def _along(self, position: int, direction: Array) -> list[Array | None]:
-        return [direction if each == position else None for each in range(len(self.arrays))]
-
     def _elements(self, position: int, analytic: Array) -> None:
-        shape = self.arrays[position].shape
-        slopes = {
-            index: slope(self.loss, self.arrays, self._along(position, unit(shape, index)))
-            for index in np.ndindex(shape)
+        array = self.arrays[position]
+        lines = {
+            index: _Line(self.loss, self.arrays, position, unit(array.shape, index), float(abs(array[index])))
+            for index in np.ndindex(array.shape)
         }
-        numerical = np.zeros(shape)
+        slopes = {index: line.slope() for index, line in lines.items()}
+        numerical = np.zeros(array.shape)
         for index, each in slopes.items():
             numerical[index] = each.central
         self.numerical[position] = numerical
-        scale = max(
-            float(np.max(np.abs(numerical), initial=0.0)), float(np.max(np.abs(analytic), initial=0.0))
-        )
+        scale = max(_largest(numerical), _largest(analytic))
         worst = 0.0
         for index, each in slopes.items():
-            error = self._error(
-                float(analytic[index]), each, scale, self._along(position, unit(shape, index))
-            )
+            error = self._error(float(analytic[index]), each, scale, lines[index])
             if error is None:
                 self.kinks.append((position, index))
                 continue
@@ -201,14 +239,16 @@ class _Comparison:
         self.checked += len(slopes)
 
     def _directions(self, position: int, analytic: Array, generator: np.random.Generator) -> None:
+        array = self.arrays[position]
+        size = float(np.sqrt(np.mean(array**2)))
         for _ in range(_DIRECTIONS):
-            direction = generator.standard_normal(self.arrays[position].shape)
+            direction = generator.standard_normal(array.shape)
             direction /= np.sqrt(direction.size)
-            along = self._along(position, direction)
-            each = slope(self.loss, self.arrays, along)
+            line = _Line(self.loss, self.arrays, position, direction, size)
+            each = line.slope()
             expected = float(np.sum(analytic * direction))
             scale = max(abs(expected), each.scale, float(np.sqrt(np.mean(analytic**2))))
-            error = self._error(expected, each, scale, along)
+            error = self._error(expected, each, scale, line)
             self.checked += 1
             if error is None:
                 self.kinks.append((position, ()))
@@ -218,22 +258,50 @@ class _Comparison:
                 self.wrong = _Wrong(position, None, expected, each.central)
                 return
 
-    def _error(self, analytic: float, each: Slope, scale: float, along: list[Array | None]) -> float | None:
+    def _error(self, analytic: float, each: Slope, scale: float, line: _Line) -> float | None:
         """Relative deviation, or None at a kink whose one-sided derivatives enclose the gradient."""
-        error = abs(analytic - each.central) / max(scale, 1e-3)
-        if error <= self.tolerance:
-            return error
-        closer = slope(self.loss, self.arrays, along, step=1e-5)
-        error = min(error, abs(analytic - closer.central) / max(scale, 1e-3))
-        if error <= max(self.tolerance, 1e-9 / max(scale, 1e-3)):
+        scale = max(scale, 1e-3)
+        error = abs(analytic - each.central) / scale
+        for step in STEPS[1:]:
+            if error <= self.tolerance:
+                return error
+            # A kink or the edge of the domain may lie within the longer step.
+            error = float(np.fmin(error, abs(analytic - line.slope(step).central) / scale))
+        if error <= max(self.tolerance, 1e-9 / scale):
             return min(error, self.tolerance)
-        kink = is_kink(self.loss, self.arrays, along, self.tolerance)
+        kink = is_kink(line.slope, line.loss(line.arrays), self.tolerance)
         if kink is None:
             return error
         slack = 1e-3 * max(kink.scale, 1e-3)
         if min(kink.left, kink.right) - slack <= analytic <= max(kink.left, kink.right) + slack:
             return None
         return error
+
+
+def _largest(array: Array) -> float:
+    return float(np.max(np.abs(array), initial=0.0, where=np.isfinite(array)))
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A direction of one array, along which the loss is differenced; `size` is that of its elements."""
+
+    loss: Callable[[list[Array]], float]
+    arrays: list[Array]
+    position: int
+    direction: Array
+    size: float
+
+    def slope(self, step: float | None = None) -> Slope:
+        """The derivative at a step in units of the elements' size; at the longest that stays finite if None."""
+        directions = [self.direction if each == self.position else None for each in range(len(self.arrays))]
+        found = None
+        for tried in STEPS if step is None else (step,):
+            found = slope(self.loss, self.arrays, directions, tried * max(self.size, 1.0))
+            if np.isfinite(found.central):
+                break
+        assert found is not None
+        return found
 
 
 def _raise_for(
@@ -292,15 +360,13 @@ def check_node(node: Node, tolerance: float, generator: np.random.Generator) -> 
         except GradientError as error:
             return error.problem
 
-    def loss(arrays: list[Array]) -> float:
-        moved = list(inputs)
-        for position, array in zip(floating, arrays, strict=True):
-            moved[position] = Tensor(np.asarray(array))
-        with no_grad():
-            values = [value for value in run(moved) if value.dtype.kind == "f"]
-        return float(sum(np.sum(value._array * w) for value, w in zip(values, weights, strict=True)))
+    varied = [inputs[position] for position in floating]
 
-    arrays = [inputs[position]._array for position in floating]
+    def loss(arrays: list[Array]) -> float:
+        with no_grad(), np.errstate(all="ignore"), _holding(varied, arrays):
+            return _weighted([value for value in run(inputs) if value.dtype.kind == "f"], weights)
+
+    arrays = [each._array for each in varied]
     analytic = [
         np.zeros_like(array) if gradient is None else gradient._array
         for gradient, array in zip(found, arrays, strict=True)

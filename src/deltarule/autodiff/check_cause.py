@@ -20,6 +20,7 @@ def likely_cause(analytic: Array, numerical: Array, x: Array, y: Array, upstream
         or _constant_factor(analytic, numerical, x, y)
         or _missing_factor(analytic, numerical, x, y, upstream)
         or _missing_accumulation(analytic, numerical)
+        or _unsummed(analytic, numerical, x, y)
     )
     return f" – likely cause: {guess}" if guess else ""
 
@@ -98,3 +99,14 @@ def _missing_accumulation(analytic: Array, numerical: Array) -> str:
             "others right, as when an element that is used several times gets only one of its contributions"
         )
     return f"{int(np.sum(wrong))} of {wrong.size} elements are wrong, the others right"
+
+
+def _unsummed(analytic: Array, numerical: Array, x: Array, y: Array) -> str:
+    """Every element is wrong, and x is one that was spread over more axes of y."""
+    try:
+        spread = x.size < y.size and np.broadcast_shapes(x.shape, y.shape) == y.shape
+    except ValueError:
+        return ""
+    if spread and np.linalg.norm(analytic) < np.linalg.norm(numerical):
+        return f"a missing accumulation: shape {x.shape} is broadcast to {y.shape}, and its gradient is their sum"
+    return ""

@@ -22,6 +22,17 @@ def replay_with(read: Callable[[], Any], restore: Callable[[Any], None]) -> None
     _replayed.append((read, restore))
 
 
+def read_replayed() -> list[Any]:
+    """The replayed state as it is now."""
+    return [read() for read, _ in _replayed]
+
+
+def restore_replayed(state: list[Any]) -> None:
+    """Puts the replayed state back to what `read_replayed` gave."""
+    for (_, restore), each in zip(_replayed, state, strict=True):
+        restore(each)
+
+
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """A function that computes f but keeps only its inputs; backward runs f again.
 
@@ -40,17 +51,19 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(f)
-    def checkpointed(*arguments: Any) -> Any:
+    def checkpointed(*positional: Any, **named: Any) -> Any:
         if not recording.enabled:
-            return f(*arguments)
+            return f(*positional, **named)
+        arguments = (*positional, *named.values())
         given = [each for each in arguments if isinstance(each, Tensor)]
-        state = [read() for read, _ in _replayed]
+        state = read_replayed()
         stand_ins = [Tensor(each._array, requires_grad=each.requires_grad) for each in given]
-        result = f(*_replaced(arguments, stand_ins))
+        called = _Call(f, arguments, tuple(named))
+        result = called(stand_ins)
         outputs = list(result) if isinstance(result, (tuple, list)) else [result]
         captured = _captured(outputs, stand_ins)
         several = isinstance(result, (tuple, list))
-        operation = _Checkpoint(f, arguments, len(given), len(outputs), several, state)
+        operation = _Checkpoint(called.without_tensors(), len(given), len(outputs), several, state)
         values = tuple(output._array for output in outputs)
         del result, outputs, stand_ins
         tensors = record(operation, (*given, *captured), {}, values[0] if len(values) == 1 else values)
@@ -60,9 +73,37 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     return checkpointed
 
 
-def _replaced(arguments: Sequence[Any], stand_ins: Sequence[Tensor]) -> list[Any]:
-    remaining = iter(stand_ins)
-    return [next(remaining) if isinstance(each, Tensor) else each for each in arguments]
+class _Call:
+    """A function with its arguments, whose tensors are given anew for each run.
+
+    names   of the last arguments, which are passed by keyword
+    """
+
+    def __init__(self, function: Callable[..., Any], arguments: Sequence[Any], names: tuple[str, ...]):
+        self.function = function
+        self.arguments = arguments
+        self.is_tensor = [isinstance(each, Tensor) for each in arguments]
+        self.names = names
+
+    def without_tensors(self) -> _Call:
+        """The same without holding on to its tensors: the node of the graph does that."""
+        bare = _Call(self.function, [], self.names)
+        bare.arguments = [
+            None if tensor else each for tensor, each in zip(self.is_tensor, self.arguments, strict=True)
+        ]
+        bare.is_tensor = self.is_tensor
+        return bare
+
+    def __call__(self, tensors: Sequence[Tensor]) -> Any:
+        remaining = iter(tensors)
+        values = [
+            next(remaining) if is_tensor else each
+            for is_tensor, each in zip(self.is_tensor, self.arguments, strict=True)
+        ]
+        first_named = len(values) - len(self.names)
+        return self.function(
+            *values[:first_named], **dict(zip(self.names, values[first_named:], strict=True))
+        )
 
 
 def _captured(outputs: Sequence[Tensor], stand_ins: Sequence[Tensor]) -> list[Tensor]:
@@ -84,19 +125,8 @@ class _Checkpoint(Operation):
     inputs = ("x",)
     variadic = True
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        arguments: Sequence[Any],
-        given: int,
-        outputs: int,
-        several: bool,
-        state: list[Any],
-    ):
-        self.function = function
-        # Tensors come from the node; only their places are kept here.
-        self.arguments = [None if isinstance(each, Tensor) else each for each in arguments]
-        self.is_tensor = [isinstance(each, Tensor) for each in arguments]
+    def __init__(self, called: _Call, given: int, outputs: int, several: bool, state: list[Any]):
+        self.called = called
         self.given = given
         self.outputs = ("y",) if outputs == 1 else tuple(f"y{i}" for i in range(outputs))  # type: ignore[misc]
         self.several = several
@@ -107,19 +137,12 @@ class _Checkpoint(Operation):
 
     def open(self, *inputs: Tensor) -> Any:
         """Runs the function again, from the same random state."""
-        remaining = iter(inputs[: self.given])
-        arguments = [
-            next(remaining) if is_tensor else each
-            for is_tensor, each in zip(self.is_tensor, self.arguments, strict=True)
-        ]
-        now = [read() for read, _ in _replayed]
-        for (_, restore), state in zip(_replayed, self.state, strict=True):
-            restore(state)
+        now = read_replayed()
+        restore_replayed(self.state)
         try:
-            return self.function(*arguments)
+            return self.called(inputs[: self.given])
         finally:
-            for (_, restore), state in zip(_replayed, now, strict=True):
-                restore(state)
+            restore_replayed(now)
 
     def forward(self, *arrays: Any, **parameters: Any) -> Any:
         with no_grad():
@@ -141,5 +164,5 @@ class _Checkpoint(Operation):
 
     def formula(self, call: Call) -> Formula:
         y = call.symbol(self.outputs[0])
-        named = array_function(getattr(self.function, "__name__", "f"), call.symbol("x0"))
+        named = array_function(getattr(self.called.function, "__name__", "f"), call.symbol("x0"))
         return Formula(Form((Equation(y, named),), (Equation(y, named),)), {})

@@ -11,8 +11,9 @@ from deltarule.autodiff.tensor import Array
 
 Loss = Callable[[list[Array]], float]
 
-# Fourth-order differences err by about (step⁴ + ε/step); float64's optimum is near ε^(1/5).
-STEP = 1e-3
+# Fourth-order differences err by about (step⁴ + ε/step); float64's optimum is near ε^(1/5). The shorter
+# ones serve where a kink or the edge of the domain is near.
+STEPS = (1e-3, 1e-5, 1e-6)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Slope:
         return max(abs(self.central), abs(self.left), abs(self.right))
 
 
-def slope(loss: Loss, arrays: list[Array], directions: list[Array | None], step: float = STEP) -> Slope:
+def slope(loss: Loss, arrays: list[Array], directions: list[Array | None], step: float) -> Slope:
     """Derivative of loss(arrays + t · directions) with respect to t at 0."""
 
     def at(t: float) -> float:
@@ -60,20 +61,21 @@ def unit(shape: tuple[int, ...], index: tuple[int, ...]) -> Array:
     return direction
 
 
-def is_kink(
-    loss: Loss, arrays: list[Array], directions: list[Array | None], tolerance: float
-) -> Slope | None:
+def is_kink(slope_at: Callable[[float], Slope], value: float, tolerance: float) -> Slope | None:
     """The one-sided derivatives if the function has a kink here along this direction, else None.
+
+    slope_at  the slope at a step
+    value     the function's value here
 
     At a kink, left and right derivatives stay apart however small the step is; at a smooth point
     they approach each other, by a factor of 16 or more for a step of a quarter.
     """
     smallest: Slope | None = None
-    for step in (STEP, STEP / 30, STEP / 1000):
-        smallest = slope(loss, arrays, directions, step)
+    for step in STEPS:
+        smallest = slope_at(step)
         apart = abs(smallest.left - smallest.right)
         # Rounding in one-sided differences grows as ε/step.
-        noise = 1e-14 * max(abs(loss(arrays)), 1.0) / step
+        noise = 1e-14 * max(abs(value), 1.0) / step
         if apart <= max(tolerance * max(smallest.scale, 1e-3), 20 * noise):
             return None
     return smallest

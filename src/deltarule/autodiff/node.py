@@ -92,7 +92,9 @@ class Node:
             )
         read_inputs, reads_output = self.operation.read_positions(len(self.inputs))
         for position in read_inputs:
-            written = self.inputs[position]._version[0] - self.versions[position]
+            # No box: never written into.
+            box = self.inputs[position]._version_box
+            written = box[0] - self.versions[position] if box is not None else 0
             if written:
                 name = self.operation.input_names(len(self.inputs))[position]
                 raise self._written_into(f"input {name}", written)

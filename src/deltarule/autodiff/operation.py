@@ -83,6 +83,7 @@ class Operation:
         """The same on plain arrays, where nothing is recorded; a fast kernel may replace it."""
         with no_grad():
             gradients = self.backward(node, *(Tensor(array) for array in upstream))
+        require_gradient_tensors(self, gradients)
         return [None if gradient is None else gradient._array for gradient in gradients]
 
     def formula(self, call: Call) -> Formula:
@@ -235,6 +236,31 @@ def require_gradient_shape(node: Node, position: int, shape: Shape) -> None:
             f"which has shape {expected}",
             "Its gradient rule is wrong: transposed, or a sum over broadcast axes is missing.",
         )
+
+
+def require_gradient_count(node: Node, count: int) -> None:
+    """Raises if an operation's gradient rule answered with too few or too many gradients."""
+    expected = len(node.inputs)
+    if count != expected:
+        raise GradientError(
+            "backward",
+            f"{node.label()} gave {count} gradients, expected one for each of its {expected} inputs",
+            "Answer None for an input that has no gradient.",
+        )
+
+
+def require_gradient_tensors(
+    operation: Operation, gradients: Sequence[Tensor | None]
+) -> Sequence[Tensor | None]:
+    """The gradients, or an error if a rule written in operations answered with something else."""
+    for gradient in gradients:
+        if gradient is not None and not isinstance(gradient, Tensor):
+            raise GradientError(
+                "backward",
+                f"{operation.name} gave a {type(gradient).__name__} as gradient, expected a Tensor or None",
+                "Write `backward` in deltarule's operations; code on plain arrays belongs in `backward_kernel`.",
+            )
+    return gradients
 
 
 class _Identity(Operation):

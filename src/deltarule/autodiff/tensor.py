@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deltarule.autodiff.dtypes import default_float, is_floating, promoted_dtype
 from deltarule.autodiff.recording import recording
-from deltarule.errors import DTypeError, GraphError, InPlaceError, ShapeError
+from deltarule.errors import DTypeError, GraphError, InPlaceError, OutOfBoundsError, ShapeError
 
 if TYPE_CHECKING:
     from deltarule.autodiff.node import Node
@@ -179,10 +179,18 @@ class Tensor:
         index = key._array if isinstance(key, Tensor) else key
         if isinstance(index, tuple):
             index = tuple(part._array if isinstance(part, Tensor) else part for part in index)
+        if not self._array.flags.writeable:
+            raise InPlaceError(
+                "setitem",
+                f"this tensor {self.shape} is spread over repeated elements and cannot be written",
+                "Write into a copy: dr.tensor(x).",
+            )
         try:
             self._array[index] = source
         except ValueError as error:
             raise ShapeError("setitem", f"{error}", f"The tensor has shape {self.shape}.") from None
+        except IndexError as error:
+            raise OutOfBoundsError("setitem", f"{error}", f"The tensor has shape {self.shape}.") from None
         self._version[0] += 1
 
     # ---- gradients
@@ -253,6 +261,14 @@ class Tensor:
         def __ge__(self, other: Any) -> Tensor: ...
         def __and__(self, other: Any) -> Tensor: ...
         def __or__(self, other: Any) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __lshift__(self, other: Any) -> Tensor: ...
+        def __rshift__(self, other: Any) -> Tensor: ...
+        def __rand__(self, other: Any) -> Tensor: ...
+        def __ror__(self, other: Any) -> Tensor: ...
+        def __rxor__(self, other: Any) -> Tensor: ...
+        def __rlshift__(self, other: Any) -> Tensor: ...
+        def __rrshift__(self, other: Any) -> Tensor: ...
         def __eq__(self, other: Any) -> Tensor: ...  # type: ignore[override]
         def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
         def __neg__(self) -> Tensor: ...
@@ -389,6 +405,13 @@ class Tensor:
             parts.append("requires_grad=True")
         return f"tensor({', '.join(parts)})"
 
+    def __format__(self, specification: str) -> str:
+        """A single element as a number, `f"{loss:.3f}"`; without a specification as `str` shows it."""
+        if not specification:
+            return str(self)
+        self._require_single("format")
+        return format(self.item(), specification)
+
     def __copy__(self) -> Tensor:
         return self.__deepcopy__({})
 
@@ -451,9 +474,10 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
         array = np.array(data, dtype=dtype)
     else:
         array = _array_from_python(data, dtype)
-    if array.dtype.kind == "O":
+    if array.dtype.kind not in "biufc":
+        kind = "Python objects" if array.dtype.kind == "O" else f"elements of type {array.dtype}"
         raise DTypeError(
-            "tensor", "expected numbers, got Python objects", "Check the data for None or mixed types."
+            "tensor", f"expected numbers, got {kind}", "Check the data for None, text or mixed types."
         )
     if requires_grad:
         require_floating(array.dtype, "tensor")

@@ -144,7 +144,7 @@ def loss_of(saved: SavedRun, model: Module, samples: int, first: int = 0) -> Cal
         chosen = _rows(samples, first, count)[:, np.newaxis] * time + np.arange(time)
     else:
         chosen = _rows(samples, first, len(part))
-    inputs, targets = part.inputs[chosen], part.targets[chosen]
+    inputs, targets = part.inputs[chosen], np.asarray(part.targets)[chosen]
     if targets.dtype.kind == "f":
         targets = targets.astype(np.float64)
     if inputs.dtype.kind == "f":

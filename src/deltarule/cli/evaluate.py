@@ -137,7 +137,10 @@ def write_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*titles)
+    table = Table()
+    for title in titles:
+        # Folded, as the end of a path must not be cut off.
+        table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console(highlight=False).print(table)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ def numbers(saved: SavedRun, outputs: Array) -> Iterator[list[str]]:
         yield [str(row), *(f"{value:.7g}" for value in values)]
 
 
-def decisions(classes: Sequence[str], outputs: Array, probabilities: bool) -> Iterator[list[str]]:
+def decisions(classes: tuple[str, ...], outputs: Array, probabilities: bool) -> Iterator[list[str]]:
     """The table of a classification: the class, and perhaps every probability."""
     yield ["row", "prediction", *(f"probability of {name}" for name in classes if probabilities)]
     shares = softmax(outputs) if probabilities else np.empty((len(outputs), 0))
@@ -107,7 +107,7 @@ def decisions(classes: Sequence[str], outputs: Array, probabilities: bool) -> It
         yield [str(row), classes[chosen], *(f"{value:.6f}" for value in values)]
 
 
-def best_guesses(classes: Sequence[str], shares: Array, count: int) -> Iterator[list[str]]:
+def best_guesses(classes: tuple[str, ...], shares: Array, count: int) -> Iterator[list[str]]:
     """The table of the most probable classes, the best one first."""
     titles = [(f"prediction {place}", f"probability {place}") for place in range(1, count + 1)]
     yield ["row", *(title for pair in titles for title in pair)]

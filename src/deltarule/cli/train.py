@@ -68,8 +68,9 @@ def train(context: click.Context, /, **given: Any) -> int:
         "model": choose_model(dataset, given),
         "data": dataset.description(),
     }
-    # Built before the folder is made, so that a model which is impossible leaves nothing behind.
+    # Built before the folder is made, so that a model or batches which are impossible leave nothing behind.
     model = build_model(config)
+    training_loader(dataset.train, config)
     config["threads"] = given["threads"] or threads_for(model, dataset, config)
     return run(make_folder(config, given), dataset, display)
 
@@ -118,18 +119,16 @@ def run(folder: RunFolder, dataset: Dataset, display: Display, resuming: bool = 
     if resuming:
         trainer.resume()
     introduce(display, folder, dataset, model, trainer)
-    with matrix_threads(config["threads"]), _termination_as_interrupt() as signals:
+    with matrix_threads(config["threads"]), _stopping_at_termination(trainer) as signals:
         try:
             trainer.fit(train_loader, validation, config["epochs"])
         except TrainingInterrupted:
-            report(
-                f"stopped after epoch {trainer.progress.epoch} of {config['epochs']}; everything is saved. "
-                f"Go on with: deltarule train --resume {_typed(folder.path)}"
-            )
-            return TERMINATED if signals else INTERRUPTED
+            return stopped(trainer, folder, INTERRUPTED)
         except NonFiniteError as error:
             fix = error.fix.replace("learning rate", "learning rate (--learning-rate)")
             raise NonFiniteError(error.who, error.problem, fix) from error
+        if signals and trainer.progress.epoch < config["epochs"]:
+            return stopped(trainer, folder, TERMINATED)
         results = measure(trainer, dataset, config)
     folder.write_json("results", {name: _finite(value) for name, value in results.items()})
     display.final(
@@ -144,6 +143,13 @@ def run(folder: RunFolder, dataset: Dataset, display: Display, resuming: bool = 
     )
     conclude(display, folder, config, results)
     return OK
+
+
+def stopped(trainer: Trainer, folder: RunFolder, code: int) -> int:
+    """Say how to go on with a run that was stopped, and return the exit code."""
+    done = f"stopped after epoch {trainer.progress.epoch} of {folder.config['epochs']}; everything is saved"
+    report(f"{done}. Go on with: deltarule train --resume {_typed(folder.path)}")
+    return code
 
 
 def measure(trainer: Trainer, dataset: Dataset, config: dict[str, Any]) -> dict[str, Any]:
@@ -247,8 +253,8 @@ class _BatchWatcher(_Watcher):
 
 
 @contextmanager
-def _termination_as_interrupt() -> Iterator[list[int]]:
-    """A termination signal is treated like Ctrl-C: saved, then left. Gives the signals that came."""
+def _stopping_at_termination(trainer: Trainer) -> Iterator[list[int]]:
+    """A termination signal lets the trainer finish its update and save. Gives the signals that came."""
     came: list[int] = []
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
@@ -257,7 +263,9 @@ def _termination_as_interrupt() -> Iterator[list[int]]:
 
     def note(number: int, frame: Any) -> None:
         came.append(number)
-        signal.raise_signal(signal.SIGINT)
+        trainer.stop("a termination signal came")
+        # The next one ends the process at once, as always.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     signal.signal(signal.SIGTERM, note)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 from deltarule.data.file_bytes import read_bytes
@@ -13,6 +14,7 @@ from deltarule.errors import ArgumentError, DataError
 
 DELIMITERS = (",", "\t", ";", "|")
 _SAMPLE_RECORDS = 50
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
 
 
 def read_csv(
@@ -31,6 +33,9 @@ def read_csv(
     encoding    as for read_text
     missing     cells that mean "missing" beside the empty cell, NA, N/A, NaN, ? and null
 
+    Between semicolons, columns of numbers may have decimal commas, as spreadsheets of many countries write
+    them; a note says so.
+
     Raises DataError naming the file and the line for rows with too many or too few fields, unclosed
     quotes, a repeated column name, and for files that are empty or hold only a header.
     Source: RFC 4180, Common Format and MIME Type for CSV Files.
@@ -46,6 +51,9 @@ def read_csv(
     if delimiter is None:
         delimiter = "\t" if _has_tab_extension(path) else _find_delimiter(decoded.text)
     records, lines = _read_records(decoded.text, delimiter, who)
+    notes = [decoded.note] if decoded.note else []
+    if delimiter == ";" and _write_decimal_points(records, missing):
+        notes.append("commas within numbers are read as decimal points")
     if header is None:
         header = _is_header(records, missing)
     header_line = lines[0]
@@ -67,8 +75,7 @@ def read_csv(
             who, "expected rows of data, got only a header line", "Add rows, or use header=False."
         )
     columns = [list(column) for column in zip(*records, strict=True)]
-    notes = (decoded.note,) if decoded.note else ()
-    return Table(tuple(names), columns, lines, who, bool(header), frozenset(missing), notes)
+    return Table(tuple(names), columns, lines, who, bool(header), frozenset(missing), tuple(notes))
 
 
 def _has_tab_extension(path: str | Path) -> bool:
@@ -129,6 +136,23 @@ def _find_delimiter(text: str) -> str:
             if score > best_score:
                 best, best_score = delimiter, score
     return best
+
+
+def _write_decimal_points(records: list[list[str]], missing: tuple[str, ...]) -> bool:
+    """Writes 2,5 as 2.5 in columns that then hold numbers alone, and tells whether there are such columns."""
+    tokens = {token.lower() for token in (*MISSING, *missing)}
+    rows = records[1:] or records  # the first may be a header
+    found = False
+    for index in range(len(records[0])):
+        present = [row[index] for row in rows if row[index].lower() not in tokens]
+        if any(map(_DECIMAL_COMMA.fullmatch, present)) and all(
+            is_number(cell) or _DECIMAL_COMMA.fullmatch(cell) for cell in present
+        ):
+            found = True
+            for row in records:
+                if _DECIMAL_COMMA.fullmatch(row[index]):
+                    row[index] = row[index].replace(",", ".")
+    return found
 
 
 def _is_header(records: list[list[str]], missing: tuple[str, ...]) -> bool:

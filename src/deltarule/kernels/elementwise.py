@@ -78,10 +78,12 @@ def softplus(x: Any, beta: float) -> Any:
 
 
 _NUMPY_NAMES = (
-    "add subtract multiply divide floor_divide remainder pow negative abs sign square sqrt "
+    "add subtract multiply divide floor_divide remainder pow positive negative abs sign square sqrt "
     "exp expm1 log log1p log2 log10 sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh "
     "maximum minimum floor ceil round trunc where equal not_equal less less_equal greater greater_equal "
-    "logical_and logical_or logical_not isnan isinf isfinite inf"
+    "logical_and logical_or logical_xor logical_not "
+    "bitwise_and bitwise_or bitwise_xor bitwise_invert bitwise_left_shift bitwise_right_shift "
+    "isnan isinf isfinite inf"
 ).split()
 
 # The namespace `f` of compiled formulas on plain arrays: Array API names.

@@ -13,7 +13,7 @@ import numpy as np
 
 from deltarule.autodiff.recording import name_scope, recording
 from deltarule.autodiff.tensor import Array, Tensor, require_floating, tensor
-from deltarule.errors import ArgumentError, DeltaruleError, ShapeError
+from deltarule.errors import ArgumentError, DeltaruleError, DTypeError, ShapeError
 
 Self = TypeVar("Self", bound="Module")
 
@@ -52,6 +52,10 @@ class Module:
         object.__setattr__(self, "_modules", {})
         object.__setattr__(self, "_name", "")
         object.__setattr__(self, "training", True)
+        # Having a __new__ keeps Python itself from telling this.
+        if (arguments or options) and cls.__init__ is object.__init__:
+            given = ", ".join([*map(repr, arguments), *(f"{key}={value!r}" for key, value in options.items())])
+            raise TypeError(f"{cls.__name__} takes no arguments, got {given}")
         return self
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
@@ -231,7 +235,8 @@ class Module:
         state   name -> array, tensor, or anything array-like (PyTorch tensors too)
         strict  with False, names that are missing or unknown are passed over
 
-        Raises ArgumentError for missing or unknown names, ShapeError for a wrong shape.
+        Raises ArgumentError for missing or unknown names, ShapeError for a wrong shape, DTypeError for what
+        is no real number.
         """
         targets: dict[str, Tensor] = {}
         for prefix, module in self.named_modules():
@@ -259,8 +264,7 @@ class Module:
         for name, target in targets.items():
             if name not in state:
                 continue
-            values = state[name]
-            array = values._array if isinstance(values, Tensor) else np.asarray(_detached(values))
+            array = _plain_array(state[name], name, who)
             if array.shape != target.shape:
                 raise ShapeError(
                     who,
@@ -289,6 +293,15 @@ class Module:
         return "\n".join([*lines, ")"])
 
 
-def _detached(values: Any) -> Any:
-    """PyTorch parameters refuse NumPy until they are detached."""
-    return values.detach() if hasattr(values, "detach") else values
+def _plain_array(values: Any, name: str, who: str) -> Array:
+    """The numbers of a tensor of ours or of PyTorch's, or of anything array-like."""
+    if isinstance(values, Tensor):
+        return values._array
+    # PyTorch parameters refuse NumPy until they are detached, and bfloat16 until it is widened.
+    values = values.detach() if hasattr(values, "detach") else values
+    if str(getattr(values, "dtype", "")) == "torch.bfloat16":
+        values = values.float()
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise DTypeError(who, f"{name} expected real numbers, got {array.dtype}", "Check what was loaded.")
+    return array

@@ -31,7 +31,7 @@ sigmoid = define(
     kernel=kernels.sigmoid,
 )  # fmt: skip
 relu = define(
-    "relu", ("x",), function("maximum", x, 0.0), {"x": upstream * greater(x, 0.0)},
+    "relu", ("x",), function("maximum", x, Number(0)), {"x": upstream * greater(x, 0.0)},
     """Rectified linear unit max(x, 0). The gradient at 0 is 0.
 
     Source: Nair & Hinton 2010; Glorot, Bordes & Bengio 2011.

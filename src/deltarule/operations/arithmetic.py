@@ -113,7 +113,7 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> Tensor:
 
 
 _low, _high = Symbol("low"), Symbol("high")
-_unlimited = define("positive", ("x",), function("add", x, 0.0), {"x": upstream}, "+x.")
+_unlimited = define("positive", ("x",), function("positive", x), {"x": upstream}, "+x.")
 _clip = define(
     "clip", ("x", "low", "high"), function("maximum", function("minimum", x, _high), _low),
     {"x": choose(less(x, _low), 0.0, choose(greater(x, _high), 0.0, upstream))},

@@ -25,14 +25,17 @@ from deltarule.operations.arithmetic import (
 from deltarule.operations.comparisons import (
     all,
     any,
+    bitwise_and,
+    bitwise_invert,
+    bitwise_left_shift,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
     equal,
     greater,
     greater_equal,
     less,
     less_equal,
-    logical_and,
-    logical_not,
-    logical_or,
     not_equal,
 )
 from deltarule.operations.creation import astype
@@ -58,6 +61,11 @@ OPERATORS: dict[str, Callable[..., Tensor]] = {
     "mod": remainder,
     "pow": pow,
     "matmul": matmul,
+    "and": bitwise_and,
+    "or": bitwise_or,
+    "xor": bitwise_xor,
+    "lshift": bitwise_left_shift,
+    "rshift": bitwise_right_shift,
 }
 
 COMPARISONS: dict[str, Callable[..., Tensor]] = {
@@ -67,8 +75,6 @@ COMPARISONS: dict[str, Callable[..., Tensor]] = {
     "le": less_equal,
     "gt": greater,
     "ge": greater_equal,
-    "and": logical_and,
-    "or": logical_or,
 }
 
 # Functions that are methods too: x.exp() is dr.exp(x).
@@ -154,7 +160,7 @@ def install() -> None:
     Tensor.__neg__ = lambda self: negative(self)  # type: ignore[method-assign]
     Tensor.__pos__ = lambda self: positive(self)  # type: ignore[method-assign]
     Tensor.__abs__ = lambda self: abs(self)  # type: ignore[method-assign]
-    Tensor.__invert__ = lambda self: logical_not(self)  # type: ignore[method-assign]
+    Tensor.__invert__ = lambda self: bitwise_invert(self)  # type: ignore[method-assign]
     for name, function in METHODS.items():
         setattr(Tensor, name, function)
     Tensor.__getitem__ = getitem  # type: ignore[method-assign]

@@ -18,7 +18,8 @@ def source(expression: Expression) -> str:
     """An element-wise expression as a line of Python, its functions in a namespace `f`."""
     if isinstance(expression, Number):
         assert math.isfinite(expression.value), "an infinite constant in an element-wise formula"
-        text = repr(float(expression.value))
+        # A whole number that a row writes without a point leaves integer arrays integers.
+        text = repr(expression.value if isinstance(expression.value, int) else float(expression.value))
         return f"({text})" if expression.value < 0 else text
     if isinstance(expression, Symbol):
         return expression.name
