@@ -141,3 +141,17 @@ def test_records_by_task():
 def test_errors(record, output, targets, message):
     with pytest.raises(ShapeError, match=message):
         record.update(output, targets, 0.0)
+
+
+def test_rows_that_a_loss_ignores_count_nowhere():
+    output = np.array([[2.0, 1.0], [0.0, 1.0], [3.0, 0.0]])
+    ignoring, without = ClassificationMetrics(top_k=(1,)), ClassificationMetrics(top_k=(1,))
+    ignoring.update(output, np.array([0, -100, 1]), 0.5)
+    without.update(output[[0, 2]], np.array([0, 1]), 0.5)
+    assert ignoring.results() == without.results()
+    assert ignoring.confusion.tolist() == without.confusion.tolist()
+
+
+def test_a_class_that_the_output_lacks():
+    with pytest.raises(OutOfBoundsError, match="expected classes 0 to 1, got 2"):
+        ClassificationMetrics().update(np.zeros((2, 2)), np.array([0, 2]), 0.0)

@@ -540,3 +540,33 @@ def test_epochs_are_counted_in_all():
         trainer.fit(numbers(), epochs=2)
     trainer.fit(numbers(), epochs=4)
     assert [record["epoch"] for record in trainer.history] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"model": lambda x: x}, DTypeError, "model expects an instance of Module, got function"),
+        ({"optimizer": SGD}, DTypeError, "optimizer expects an instance of Optimizer, got SGD"),
+        ({"loss": "mse"}, DTypeError, "loss expects a function of output and targets, got 'mse'"),
+        ({"callbacks": [print]}, DTypeError, "callbacks expects a list of Callback instances, got <built-in"),
+        ({"callbacks": EarlyStopping()}, DTypeError, "callbacks expects a list of Callback instances"),
+        (
+            {"optimizer": SGD(Affine(2, 1).parameters(), lr=0.1)},
+            ArgumentError,
+            "optimizer expects parameters of the model, got only others",
+        ),
+    ],
+)
+def test_parts_that_make_no_trainer(change, error, words):
+    model = Affine(2, 1)
+    parts = {"model": model, "optimizer": SGD(model.parameters(), lr=0.1), "task": "regression", **change}
+    with pytest.raises(error, match=words):
+        Trainer(**parts)
+
+
+def test_a_single_row_needs_its_batch_axis():
+    model = Affine(2, 3)
+    trainer = Trainer(model, SGD(model.parameters(), lr=0.1), "classification")
+    with pytest.raises(ShapeError, match=r"partial_fit: .* got a single target\. A single row needs an axis"):
+        trainer.partial_fit(np.zeros(2, np.float32), 1)
+    assert trainer.partial_fit([[0.0, 1.0]], [1]) > 0

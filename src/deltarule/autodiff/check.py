@@ -166,8 +166,8 @@ def _require_one_function(first: float, second: float) -> None:
         raise GradientError(
             "check_gradients",
             f"the function gave {first:.10g}, then {second:.10g} for the same inputs",
-            "It must be one function: look for state that changes from call to call, or random numbers that are "
-            "not deltarule's.",
+            "It must be one function: look for state that changes from call to call, or random numbers that "
+            "are not deltarule's.",
         )
 
 
@@ -293,7 +293,7 @@ class _Line:
     size: float
 
     def slope(self, step: float | None = None) -> Slope:
-        """The derivative at a step in units of the elements' size; at the longest that stays finite if None."""
+        """The derivative at a step in units of the elements' size; None takes the longest that is finite."""
         directions = [self.direction if each == self.position else None for each in range(len(self.arrays))]
         found = None
         for tried in STEPS if step is None else (step,):

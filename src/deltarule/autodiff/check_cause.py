@@ -108,5 +108,7 @@ def _unsummed(analytic: Array, numerical: Array, x: Array, y: Array) -> str:
     except ValueError:
         return ""
     if spread and np.linalg.norm(analytic) < np.linalg.norm(numerical):
-        return f"a missing accumulation: shape {x.shape} is broadcast to {y.shape}, and its gradient is their sum"
+        return (
+            f"a missing accumulation: shape {x.shape} is broadcast to {y.shape}, its gradient not summed back"
+        )
     return ""

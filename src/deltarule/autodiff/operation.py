@@ -258,7 +258,7 @@ def require_gradient_tensors(
             raise GradientError(
                 "backward",
                 f"{operation.name} gave a {type(gradient).__name__} as gradient, expected a Tensor or None",
-                "Write `backward` in deltarule's operations; code on plain arrays belongs in `backward_kernel`.",
+                "Write `backward` in deltarule's operations; code on plain arrays is `backward_kernel`.",
             )
     return gradients
 

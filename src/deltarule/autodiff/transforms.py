@@ -199,46 +199,69 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     return value, tangent_out[0]
 
 
-def jacobian(f: Function, argnums: int = 0) -> Function:
+def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """A function that returns all partial derivatives of f, one backward pass for each output element.
 
     J[k..., i...] = ∂f[k...]/∂x[i...], of shape f's shape + x's shape
+
+    f         returns a tensor, or a tuple of tensors, which gives a tuple of Jacobians
+    argnums   which positional argument(s) to differentiate for; a sequence gives a tuple for each output
+
+    Raises GraphError where f returns something else, DTypeError for integer tensors.
 
     >>> import deltarule as dr
     >>> dr.jacobian(lambda x: x * x)(dr.tensor([1.0, 3.0])).tolist()
     [[2.0, 0.0], [0.0, 6.0]]
     """
 
-    def transformed(*arguments: Any, **options: Any) -> Tensor:
-        (position,) = _positions(argnums, len(arguments), "jacobian")
-        inputs = [_as_input(arguments[position], "jacobian")]
+    def transformed(*arguments: Any, **options: Any) -> Any:
+        positions = _positions(argnums, len(arguments), "jacobian")
+        inputs = [_as_input(arguments[position], "jacobian") for position in positions]
         with _transform(inputs) as nested:
             stand_ins = _fresh(inputs, nested)
             replaced = list(arguments)
-            replaced[position] = stand_ins[0]
-            value = f(*replaced, **options)
-            if not isinstance(value, Tensor):
-                raise GraphError(
-                    "jacobian", f"the function returned {type(value).__name__}, expected a tensor"
-                )
-            rows = []
-            for index in np.ndindex(value.shape):
-                seed = np.zeros_like(value._array)
-                seed[index] = 1
-                found = gradients(value, stand_ins, [Tensor(seed)], create_graph=nested)
-                rows += _or_zeros(found, inputs)
-            shape = value.shape + inputs[0].shape
-            if not rows:
-                return Tensor(np.zeros(shape, dtype=inputs[0].dtype))
-            return apply(REGISTRY["stack"], *rows, axis=0).reshape(shape)
+            for position, stand_in in zip(positions, stand_ins, strict=True):
+                replaced[position] = stand_in
+            result = f(*replaced, **options)
+            several = isinstance(result, (tuple, list))
+            found = []
+            for value in result if several else (result,):
+                if not isinstance(value, Tensor):
+                    raise GraphError(
+                        "jacobian", f"the function returned {type(value).__name__}, expected a tensor"
+                    )
+                blocks = _jacobians(value, stand_ins, nested)
+                found.append(blocks[0] if isinstance(argnums, int) else tuple(blocks))
+        return tuple(found) if several else found[0]
 
     return transformed
 
 
-def hessian(f: Function, argnums: int = 0) -> Function:
+def _jacobians(value: Tensor, inputs: Sequence[Tensor], nested: bool) -> list[Tensor]:
+    """∂value/∂input for each input."""
+    rows: list[list[Tensor]] = [[] for _ in inputs]
+    for index in np.ndindex(value.shape):
+        seed = np.zeros_like(value._array)
+        seed[index] = 1
+        found = gradients(value, inputs, [Tensor(seed)], create_graph=nested)
+        for row, gradient in zip(rows, _or_zeros(found, inputs), strict=True):
+            row.append(gradient)
+    blocks = []
+    for row, each in zip(rows, inputs, strict=True):
+        shape = value.shape + each.shape
+        if row:
+            blocks.append(apply(REGISTRY["stack"], *row, axis=0).reshape(shape))
+        else:
+            blocks.append(Tensor(np.zeros(shape, dtype=each.dtype)))
+    return blocks
+
+
+def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """A function that returns the second derivatives of f, which returns a single element.
 
     H[i..., j...] = ∂²f / ∂x[i...] ∂x[j...]
+
+    argnums   a sequence gives a tuple of tuples, H[a][b] for the arguments a and b
 
     >>> import deltarule as dr
     >>> dr.hessian(lambda x: (x**3).sum())(dr.tensor([1.0, 2.0])).tolist()

@@ -134,8 +134,14 @@ def build_schedule(optimizer: Optimizer, config: dict[str, Any], updates: int) -
     if name == "exponential":
         return ExponentialLR(optimizer, decay), "epoch"
     if name == "plateau":
-        return ReduceLROnPlateau(optimizer, factor=decay, patience=settings["step_epochs"]), "epoch"
+        return ReduceLROnPlateau(
+            optimizer, mode=_mode(config), factor=decay, patience=settings["step_epochs"]
+        ), "epoch"
     return (LinearWarmup(optimizer, warm_up), "step") if warm_up else (None, "epoch")
+
+
+def _mode(config: dict[str, Any]) -> str:
+    return "max" if config["monitor"] == "validation_accuracy" else "min"
 
 
 def build_penalty(config: dict[str, Any]) -> Callable[[Module], Tensor] | None:
@@ -180,6 +186,7 @@ def build_trainer(
         penalty=build_penalty(config),
         clip_value=config["clip"]["value"],
         clip_norm=config["clip"]["norm"],
+        monitor=config["monitor"],
         restore_best=True,
         callbacks=[*([EarlyStopping(patience)] if patience else []), *callbacks],
         run_folder=run_folder,

@@ -20,7 +20,7 @@ RUNS = Path("runs")
 CONFIG = "config.json"
 _NEEDED = (
     *("task", "data", "model", "loss", "optimizer", "batch_size", "sequence_length", "epochs", "schedule"),
-    *("clip", "penalty", "patience", "seed", "dtype", "checkpoint_every", "threads"),
+    *("clip", "penalty", "patience", "monitor", "seed", "dtype", "checkpoint_every", "threads"),
 )
 
 RUN = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
@@ -28,7 +28,7 @@ WEIGHTS = click.option(
     "--best/--last",
     "best",
     default=True,
-    help="Weights of the best epoch (by the validation loss), or of the last one.  [default: best]",
+    help="Weights of the best epoch (on the validation part), or of the last one.  [default: best]",
 )
 
 

@@ -96,6 +96,11 @@ UPDATES = (
     click.option("--l1-ratio", type=click.FloatRange(0, 1), help="Share of L1 in --elastic.  [default: 0.5]"),
     click.option("--patience", type=click.IntRange(1), help="Stop after so many epochs without improvement."),
     click.option(
+        "--monitor",
+        type=click.Choice(["loss", "accuracy"]),
+        help="Validation figure that tells the best epoch.  [default: accuracy for classes, else loss]",
+    ),
+    click.option(
         "--seed", type=click.IntRange(0), help="Decides initial weights, order and dropout.  [default: 0]"
     ),
     click.option(

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.kernels import compiled
+
 Array = NDArray[Any]
 
 
@@ -78,15 +80,23 @@ def adam(
     betas: tuple[float, float],
     epsilon: float,
 ) -> None:
-    """One step of Adam; `first` and `second` are the running moments, `largest` AMSGrad's maximum."""
+    """One step of Adam; `first` and `second` are the running moments, `largest` AMSGrad's maximum.
+
+    Large parameters take the compiled loop, whose results are the same to the last bit.
+    """
+    root_correction = (1 - betas[1] ** step) ** 0.5
+    rate = learning_rate / (1 - betas[0] ** step)
+    if largest is None and compiled.is_worth_it(parameter, gradient, first, second):
+        compiled.adam(parameter, gradient, first, second, betas, root_correction, epsilon, rate)
+        return
     average(first, gradient, betas[0])
     average_square(second, gradient, betas[1])
     if largest is not None:
         np.maximum(largest, second, out=largest)
         second = largest
     denominator = np.sqrt(second)
-    denominator /= (1 - betas[1] ** step) ** 0.5
+    denominator /= root_correction
     denominator += epsilon
     update = first / denominator
-    update *= learning_rate / (1 - betas[0] ** step)
+    update *= rate
     parameter -= update

@@ -83,18 +83,19 @@ def _normal_cdf(argument: Expression) -> Expression:
     return 0.5 * (1.0 + function("erf", argument * _SQRT_HALF))
 
 
+_NORMAL_DENSITY = _DENSITY_SCALE * function("exp", -(function("square", x) / 2.0))
 _gelu = define(
     "gelu", ("x",), x * _normal_cdf(x),
-    {"x": upstream * (_normal_cdf(x) + x * (_DENSITY_SCALE * function("exp", -0.5 * (x * x))))},
+    {"x": upstream * (_normal_cdf(x) + x * _NORMAL_DENSITY)},
     "x · Φ(x) with the normal distribution Φ.",
     floating=True,
 )  # fmt: skip
 _cubic = _SQRT_TWO_OVER_PI * (x + Number(0.044715) * (x * x * x))
-_cubic_slope = _SQRT_TWO_OVER_PI * (1.0 + Number(3 * 0.044715) * (x * x))
+_cubic_slope = _SQRT_TWO_OVER_PI * (1.0 + Number(3 * 0.044715) * function("square", x))
 _tanh = function("tanh", _cubic)
 _gelu_tanh = define(
     "gelu_tanh", ("x",), 0.5 * x * (1.0 + _tanh),
-    {"x": upstream * (0.5 * (1.0 + _tanh) + 0.5 * x * ((1.0 - _tanh * _tanh) * _cubic_slope))},
+    {"x": upstream * (0.5 * (1.0 + _tanh) + 0.5 * x * ((1.0 - function("square", _tanh)) * _cubic_slope))},
     "x · Φ(x) with Φ approximated through tanh.",
     floating=True,
 )  # fmt: skip

@@ -44,7 +44,9 @@ abs = define(
 )
 sign = define("sign", ("x",), function("sign", x), {"x": upstream * 0.0}, "−1, 0 or 1; gradient 0.")
 square = define("square", ("x",), function("square", x), {"x": upstream * (x * 2.0)}, "x².")
-reciprocal = define("reciprocal", ("x",), 1.0 / x, {"x": -(upstream * y * y)}, "1 / x.", floating=True)
+reciprocal = define(
+    "reciprocal", ("x",), 1.0 / x, {"x": -(upstream * function("square", y))}, "1 / x.", floating=True
+)
 maximum = define(
     "maximum", ("a", "b"), function("maximum", a, b),
     {

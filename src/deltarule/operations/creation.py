@@ -12,7 +12,8 @@ from deltarule.autodiff.formula.expression import Formula, Symbol
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Call, Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor, require_floating, tensor
-from deltarule.errors import ArgumentError
+from deltarule.errors import ArgumentError, ShapeError
+from deltarule.operations.axes import whole_number
 from deltarule.operations.elementwise import tensor_functions
 
 
@@ -71,7 +72,11 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
 
 
 def _shape(shape: int | Sequence[int]) -> tuple[int, ...]:
-    return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(extent) for extent in shape)
+    extents = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    sizes = tuple(whole_number("shape", "size", extent) for extent in extents)
+    if any(size < 0 for size in sizes):
+        raise ShapeError("shape", f"expected sizes of 0 or more, got {sizes}")
+    return sizes
 
 
 def _filled(array: Array, requires_grad: bool) -> Tensor:

@@ -26,7 +26,7 @@ from deltarule.autodiff.formula.source import compile_expressions
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import REGISTRY, Call, Group, Shape, record
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor, common_dtype
-from deltarule.errors import DTypeError
+from deltarule.errors import ArgumentError, DTypeError
 from deltarule.kernels.elementwise import array_functions
 from deltarule.operations.broadcast import broadcast_shape, sum_array_to, sum_to
 
@@ -186,9 +186,11 @@ def elementwise(operation: Elementwise, tensors: tuple[Tensor, ...], parameters:
     arrays = [tensor._array for tensor in tensors]
     try:
         value = operation.forward(*arrays, **parameters)
-    except ValueError:
+    except ValueError as error:
         operation.shape(*(array.shape for array in arrays))
-        raise
+        raise ArgumentError(
+            operation.name, f"{error}", "Convert to a floating type: x.astype(dr.float32)."
+        ) from None
     except TypeError as error:
         raise DTypeError(operation.name, f"not defined for {tensors[0].dtype}: {error}") from None
     return record(operation, tensors, parameters, value)

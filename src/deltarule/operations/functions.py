@@ -22,24 +22,31 @@ log10 = _unary("log10", 1.0 / (x * Number(math.log(10), r"\ln 10")), "Logarithm 
 sqrt = _unary("sqrt", 0.5 / y, "√x. Local gradient: 1 / (2y).")
 sin = _unary("sin", function("cos", x), "Sine of x in radians.")
 cos = _unary("cos", -function("sin", x), "Cosine of x in radians.")
-tan = _unary("tan", 1.0 + y * y, "Tangent of x in radians. Local gradient: 1 + y².")
-asin = _unary("asin", 1.0 / function("sqrt", 1.0 - x * x), "Arc sine, in radians from −π/2 to π/2.")
-acos = _unary("acos", -1.0 / function("sqrt", 1.0 - x * x), "Arc cosine, in radians from 0 to π.")
-atan = _unary("atan", 1.0 / (1.0 + x * x), "Arc tangent, in radians from −π/2 to π/2.")
+tan = _unary("tan", 1.0 + function("square", y), "Tangent of x in radians. Local gradient: 1 + y².")
+asin = _unary(
+    "asin", 1.0 / function("sqrt", 1.0 - function("square", x)), "Arc sine, in radians from −π/2 to π/2."
+)
+acos = _unary(
+    "acos", -1.0 / function("sqrt", 1.0 - function("square", x)), "Arc cosine, in radians from 0 to π."
+)
+atan = _unary("atan", 1.0 / (1.0 + function("square", x)), "Arc tangent, in radians from −π/2 to π/2.")
 sinh = _unary("sinh", function("cosh", x), "Hyperbolic sine.")
 cosh = _unary("cosh", function("sinh", x), "Hyperbolic cosine.")
-tanh = _unary("tanh", 1.0 - y * y, "Hyperbolic tangent, −1 to 1. Local gradient: 1 − y².")
-asinh = _unary("asinh", 1.0 / function("sqrt", x * x + 1.0), "Inverse hyperbolic sine.")
-acosh = _unary("acosh", 1.0 / function("sqrt", x * x - 1.0), "Inverse hyperbolic cosine, x ≥ 1.")
-atanh = _unary("atanh", 1.0 / (1.0 - x * x), "Inverse hyperbolic tangent, −1 < x < 1.")
+tanh = _unary("tanh", 1.0 - function("square", y), "Hyperbolic tangent, −1 to 1. Local gradient: 1 − y².")
+asinh = _unary("asinh", 1.0 / function("sqrt", function("square", x) + 1.0), "Inverse hyperbolic sine.")
+acosh = _unary(
+    "acosh", 1.0 / function("sqrt", function("square", x) - 1.0), "Inverse hyperbolic cosine, x ≥ 1."
+)
+atanh = _unary("atanh", 1.0 / (1.0 - function("square", x)), "Inverse hyperbolic tangent, −1 < x < 1.")
 erf = _unary(
     "erf",
-    Number(2 / math.sqrt(math.pi), r"\tfrac{2}{\sqrt{\pi}}") * function("exp", -(x * x)),
+    Number(2 / math.sqrt(math.pi), r"\tfrac{2}{\sqrt{\pi}}") * function("exp", -function("square", x)),
     "Error function (2/√π) ∫₀ˣ e^(−t²) dt.",
 )
+_squared_distance = function("square", a) + function("square", b)
 atan2 = define(
     "atan2", ("a", "b"), function("atan2", a, b),
-    {"a": upstream * b / (a * a + b * b), "b": -(upstream * a) / (a * a + b * b)},
+    {"a": upstream * b / _squared_distance, "b": -(upstream * a) / _squared_distance},
     "Angle of the point (b, a), in radians from −π to π.",
     floating=True,
 )  # fmt: skip

@@ -54,12 +54,13 @@ def top_k_accuracy(targets: Any, scores: Any, k: int = 5) -> float:
     scores    logits or probabilities (n, classes)
 
     Ties count against the target only as far as they come before it, by index. Raises ArgumentError for a k
-    outside [1, classes], ShapeError and OutOfBoundsError for targets that do not fit.
+    outside [1, classes], ShapeError, DTypeError and OutOfBoundsError for targets that do not fit.
 
     >>> top_k_accuracy([0, 2], [[0.3, 0.5, 0.2], [0.5, 0.3, 0.2]], k=2)
     0.5
     """
-    return float(np.mean(_in_top_k(np.asarray(targets), np.asarray(scores), k)))
+    targets = _integers("top_k_accuracy", np.asarray(targets))
+    return float(np.mean(_in_top_k(targets, np.asarray(scores), k)))
 
 
 def confusion_matrix(targets: Any, predictions: Any, classes: int | None = None) -> Array:

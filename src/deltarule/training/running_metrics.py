@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from deltarule.errors import ArgumentError, ShapeError
+from deltarule.errors import ArgumentError, OutOfBoundsError, ShapeError
 from deltarule.training.metrics import _in_top_k, f1_from_counts, perplexity, r2_from_sums
 
 Array = NDArray[Any]
@@ -71,11 +71,14 @@ class ClassificationMetrics(Metrics):
     """loss, accuracy, f1 (macro) and, where asked for, top_5_accuracy and the like.
 
     output    logits or probabilities (n, classes); or (n,) or (n, 1), the logit of class 1 of two
-    targets   class indices (n,), or probabilities of the output's shape, of which the largest counts
+    targets   class indices (n,), or probabilities of the output's shape, of which the largest counts;
+              rows of a negative class, which a loss with `ignore_index` leaves out, are left out here too
     top_k     each k for which top_k_accuracy is to be measured
 
     confusion   (classes, classes) int64 counts, a row per true class; None before the first batch and
                 above 1,000 classes
+
+    Raises ShapeError for other shapes, OutOfBoundsError for a class that the output does not have.
 
     >>> metrics = ClassificationMetrics()
     >>> metrics.update(np.array([[2.0, 1.0], [0.0, 1.0]]), np.array([0, 0]), loss=0.8)
@@ -95,8 +98,22 @@ class ClassificationMetrics(Metrics):
         self._pending: list[tuple[Array, Array]] = []
         self._waiting = 0
 
+    def rows(self, output: Array, targets: Array) -> int:
+        return len(targets) if targets.ndim != 1 else int((targets >= 0).sum())
+
     def add(self, output: Array, targets: Array) -> None:
         predicted, actual = self._labels(output, targets)
+        if actual.size and actual.min() < 0:
+            kept = actual >= 0
+            predicted, actual, output = predicted[kept], actual[kept], output[kept]
+        if not actual.size:
+            return
+        if actual.max() >= self._classes:
+            raise OutOfBoundsError(
+                "ClassificationMetrics",
+                f"expected classes 0 to {self._classes - 1}, got {actual.max()}",
+                "Check the targets, and the size of the last layer.",
+            )
         self._pending.append((predicted, actual))
         self._waiting += len(predicted)
         for position, k in enumerate(self.top_k):

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.errors import ArgumentError, NonFiniteError, RunError
+from deltarule.errors import ArgumentError, NonFiniteError, RunError, ShapeError
 from deltarule.nn.module import Module
 from deltarule.optim.optimizer import Optimizer
 from deltarule.optim.plateau import ReduceLROnPlateau
+from deltarule.training.arguments import require_count, require_parts
 from deltarule.training.callbacks import Callback, Event, check_mode, improves, mode_of
 from deltarule.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from deltarule.training.evaluation import Loader, carries_state, evaluate, require_loader
@@ -101,6 +102,7 @@ class Trainer:
         save_steps: int | None = None,
         save_minutes: float | None = None,
     ):
+        callbacks = require_parts(model, optimizer, loss, callbacks)
         if task is None and loss is None:
             raise ArgumentError(
                 "Trainer", "expected a task or a loss, got neither", 'Pass task="classification", say.'
@@ -110,7 +112,7 @@ class Trainer:
                 "Trainer", f"schedule_per expects 'epoch' or 'step', got {schedule_per!r}", "Choose one."
             )
         for name, value in (("accumulate", accumulate), ("evaluate_every", evaluate_every)):
-            _require_count(value, name, "Trainer")
+            require_count(value, name, "Trainer")
         if run_folder is None and (save_steps is not None or save_minutes is not None):
             raise ArgumentError(
                 "Trainer", "save_steps and save_minutes expect a run_folder, got none", "Pass run_folder=."
@@ -122,7 +124,7 @@ class Trainer:
         self.loss: Loss = loss if loss is not None else chosen.loss  # type: ignore[union-attr]
         self.new_metrics = metrics or (Metrics if chosen is None else chosen.metrics)
         self.restore_best = restore_best
-        self.callbacks = list(callbacks)
+        self.callbacks = callbacks
         self.run_folder = run_folder
         self.progress = Progress()
         self.history = History(None if run_folder is None else run_folder.path / HISTORY)
@@ -188,9 +190,15 @@ class Trainer:
         inputs    (rows, ...), also a single row (1, ...)
         targets   as the loss takes them
 
-        Online learning, with no epochs and no end. The model is left in training mode. Raises
-        NonFiniteError as `fit` does.
+        Online learning, with no epochs and no end. The model is left in training mode. Raises ShapeError for
+        a row without its batch axis, and NonFiniteError as `fit` does.
         """
+        if not np.ndim(targets):
+            raise ShapeError(
+                "Trainer.partial_fit",
+                "expected rows and a target for each, got a single target",
+                "A single row needs an axis of length 1 before it: x[None], [y].",
+            )
         if not self.model.training:
             self.model.train()
         self.optimizer.zero_grad()
@@ -397,7 +405,7 @@ class Trainer:
         self.restore(checkpoint, checkpoint.values.get("history", ()))
 
     def _require_something_to_do(self, epochs: int, batches: int) -> None:
-        _require_count(epochs, "epochs", "Trainer.fit")
+        require_count(epochs, "epochs", "Trainer.fit")
         done = self.progress.epoch
         if epochs <= done:
             raise ArgumentError(
@@ -451,10 +459,3 @@ class Trainer:
             self.model.load_state_dict(self.run_folder.load("best").part("model"))
         elif self.best_weights is not None:
             self.model.load_state_dict(self.best_weights)
-
-
-def _require_count(value: Any, name: str, who: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ArgumentError(
-            who, f"{name} expects a whole number of 1 or more, got {value!r}", f"Use {name}=10, say."
-        )

@@ -32,6 +32,7 @@ A, B, ROW, ONE, EMPTY = (
     away_from_zero(0, 3),
 )
 POSITIVE = between(0.4, 2.5, 2, 3)
+WHOLE = np.array([[6, -5, 0], [127, 3, -1]])
 INSIDE = between(-0.8, 0.8, 2, 3)
 
 
@@ -140,6 +141,18 @@ CASES: list[Case] = [
         for name in ("logical_and", "logical_or")
     ),
     Case(comparisons.logical_not, (A > 0,), np.logical_not),
+    Case(comparisons.logical_xor, (A > 0, B > 0), np.logical_xor),
+    *(
+        Case(getattr(comparisons, name), operands, getattr(np, name))
+        for name in ("bitwise_and", "bitwise_or", "bitwise_xor")
+        for operands in ((WHOLE, WHOLE[::-1]), (WHOLE[:0], WHOLE[0]), (A > 0, B > 0))
+    ),
+    *(
+        Case(getattr(comparisons, name), (WHOLE, np.array([0, 1, 5])), getattr(np, name))
+        for name in ("bitwise_left_shift", "bitwise_right_shift")
+    ),
+    Case(comparisons.bitwise_invert, (WHOLE,), np.bitwise_invert),
+    Case(comparisons.bitwise_invert, (A > 0,), np.bitwise_invert),
     *(
         Case(
             getattr(comparisons, name),

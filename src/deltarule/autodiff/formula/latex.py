@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from deltarule.autodiff.formula.expression import (
@@ -23,8 +24,10 @@ from deltarule.autodiff.formula.functions import (
     ATOM,
     FUNCTIONS,
     NEGATIVE,
+    POWER,
     PRODUCT,
     REDUCTIONS,
+    SUM,
 )
 
 Names = Mapping[str, tuple[str, str]]
@@ -83,13 +86,14 @@ class _Writer:
 
     def _parts(self, expression: Expression) -> tuple[str, int]:
         if isinstance(expression, Number):
-            return number(expression), NEGATIVE if expression.value < 0 else ATOM
+            text = number(expression)
+            return text, NEGATIVE if expression.value < 0 else PRODUCT if r"\cdot" in text else ATOM
         if isinstance(expression, Index):
             return expression.name, ATOM
         if isinstance(expression, Symbol):
-            return self._symbol(expression.name, "", whole=self.matrix or not expression.ndim), ATOM
+            return _bound(self._symbol(expression.name, "", whole=self.matrix or not expression.ndim))
         if isinstance(expression, Element):
-            return self._element(expression), ATOM
+            return _bound(self._element(expression))
         if isinstance(expression, Function):
             return self._function(expression)
         if isinstance(expression, ArrayFunction):
@@ -111,18 +115,59 @@ class _Writer:
         row = FUNCTIONS[expression.name]
         template = row.latex
         if expression.name == "multiply":
-            template = "{0} " + self._product_sign(*expression.arguments) + " {1}"
-        elif expression.name == "divide" and self.matrix and not _is_scalar(expression.arguments[1]):
+            return self._product(expression)
+        if expression.name == "where":
+            return self._cases(expression), row.strength
+        last = expression.arguments[-1]
+        if expression.name == "divide" and isinstance(last, Number) and last.value == 1:
+            return self._parts(expression.arguments[0])
+        if expression.name == "divide" and self.matrix and not _is_scalar(last):
             numerator, denominator = self._arguments(expression.arguments, (PRODUCT, ATOM))
             return rf"{numerator} \oslash {denominator}", PRODUCT
-        elif self.matrix and expression.name == "pow":
-            template = r"{0}^{{\odot {1}}}"
+        if expression.name == "add" and isinstance(last, Function) and last.name == "negative":
+            left = self.write(expression.arguments[0], SUM)
+            return f"{left} - {self.write(last.arguments[0], PRODUCT)}", SUM
+        if self.matrix and expression.name in ("pow", "square") and not _is_scalar(expression.arguments[0]):
+            template = template.replace("^{{", r"^{{\odot ")
         return template.format(*self._arguments(expression.arguments, row.places)), row.strength
 
-    def _product_sign(self, left: Expression, right: Expression) -> str:
-        if self.matrix and not _is_scalar(left) and not _is_scalar(right):
-            return r"\odot"
-        return r"\cdot" if isinstance(right, Number) else r"\,"
+    def _product(self, expression: Function) -> tuple[str, int]:
+        """Factors with the numbers first, as they are written by hand; a factor 1 is left out."""
+        factors = [
+            factor
+            for factor in _factors(expression)
+            if not (isinstance(factor, Number) and factor.value == 1)
+        ]
+        if any(isinstance(factor, Number) and factor.value == 0 for factor in factors):
+            return "0", ATOM
+        factors.sort(key=lambda factor: not isinstance(factor, Number))
+        if not factors:
+            return "1", ATOM
+        if len(factors) == 1:
+            return self._parts(factors[0])
+        # A minus may lead the product without parentheses.
+        text = self.write(factors[0], NEGATIVE)
+        for left, right in pairwise(factors):
+            if isinstance(right, Number):
+                sign = r"\cdot"
+            else:
+                sign = r"\odot" if self.matrix and not _is_scalar(left) and not _is_scalar(right) else r"\,"
+            text += f" {sign} {self.write(right, PRODUCT)}"
+        return text, NEGATIVE if text.startswith("-") else PRODUCT
+
+    def _cases(self, expression: Function) -> str:
+        """A choice by cases; a choice in its last case gives further lines."""
+        lines = []
+        rest: Expression = expression
+        while isinstance(rest, Function) and rest.name == "where":
+            condition, chosen, rest = rest.arguments
+            # The Iverson bracket of a comparison is for sums; in a case the comparison itself stands.
+            stated = self.write(condition, 0)
+            if isinstance(condition, Function) and stated.startswith(r"\left["):
+                stated = stated.removeprefix(r"\left[").removesuffix(r"\right]")
+            lines.append(rf"{self.write(chosen, 0)} & \text{{if }} {stated}")
+        lines.append(rf"{self.write(rest, 0)} & \text{{otherwise}}")
+        return r"\begin{cases} " + r" \\ ".join(lines) + r" \end{cases}"
 
     def _symbol(self, name: str, subscript: str, *, whole: bool) -> str:
         if name.startswith("grad_"):
@@ -147,6 +192,17 @@ class _Writer:
         return self._symbol(expression.symbol.name, subscript, whole=False)
 
 
+def _bound(text: str) -> tuple[str, int]:
+    """A symbol with its strength: one that has an exponent, or is a fraction, cannot take another exponent."""
+    return text, POWER if "^" in text or text.startswith(r"\frac") else ATOM
+
+
+def _factors(expression: Expression) -> list[Expression]:
+    if isinstance(expression, Function) and expression.name == "multiply":
+        return [factor for argument in expression.arguments for factor in _factors(argument)]
+    return [expression]
+
+
 def _is_scalar(expression: Expression) -> bool:
     if isinstance(expression, Symbol):
         return expression.ndim == 0
@@ -165,7 +221,8 @@ def number(expression: Number) -> str:
     digits = f"{value:.6g}"
     if "e" in digits:
         mantissa, exponent = digits.split("e")
-        return rf"{mantissa} \cdot 10^{{{int(exponent)}}}"
+        power = f"10^{{{int(exponent)}}}"
+        return power if mantissa == "1" else rf"{mantissa} \cdot {power}"
     return digits
 
 
