@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
+from deltarule.autodiff.operation import Operation, apply
 from deltarule.errors import DTypeError, GradientError, GraphError, InPlaceError, ShapeError
 
 
@@ -295,3 +296,33 @@ def test_graph_as_data():
     assert [value.array.item() for value in graph.values] == [2.0, 5.0, 7.0, 14.0]
     assert [gradient.item() for gradient in graph.gradients()] == [9.0, 2.0, 2.0, 1.0]
     assert str(graph) == "v2 () = add(x, y)\nv3 () = multiply(v2, x)"
+
+
+def test_a_rule_with_the_wrong_number_or_kind_of_gradients_is_named():
+    class Rule(Operation):
+        name = "rule"
+        inputs = ("a", "b")
+
+        def shape(self, a, b):
+            return a
+
+        def forward(self, a, b):
+            return a * b
+
+    class Short(Rule):
+        def backward(self, node, upstream):
+            return (upstream,)
+
+    class Arrays(Rule):
+        def backward(self, node, upstream):
+            return upstream.numpy(), None
+
+    for create_graph in (False, True):
+        y = apply(Short(), leaf([1.0]), leaf([2.0]))
+        with pytest.raises(
+            GradientError, match="rule gave 1 gradients, expected one for each of its 2 inputs"
+        ):
+            y.backward(create_graph=create_graph)
+        y = apply(Arrays(), leaf([1.0]), leaf([2.0]))
+        with pytest.raises(GradientError, match="rule gave a ndarray as gradient, expected a Tensor or None"):
+            y.backward(create_graph=create_graph)

@@ -130,3 +130,92 @@ def test_integers_are_held_constant():
 def test_several_outputs_and_curved_functions():
     report = dr.check_gradients(lambda x: (dr.exp(x), dr.sin(x * 5.0).sum()), X)
     assert report.max_error < 1e-8
+
+
+def network(generator):
+    """A small float64 network with its parameters, reached from the function's surroundings."""
+    weight = dr.tensor(generator.standard_normal((3, 4)), requires_grad=True)
+    bias = dr.tensor(generator.standard_normal(3), requires_grad=True)
+    return weight, bias
+
+
+def test_parameters_are_varied_where_the_function_finds_them():
+    weight, bias = network(np.random.default_rng(1))
+    before = weight.numpy().copy()
+    x = np.random.default_rng(2).standard_normal((5, 4))
+
+    def model(x, *parameters):
+        return dr.tanh(dr.linear(x, weight, bias))
+
+    report = dr.check_gradients(model, x, weight, bias)
+    assert report.checked == 20 + 12 + 3
+    assert 0 < report.max_error < 1e-8
+    np.testing.assert_array_equal(weight.numpy(), before)
+    assert weight.grad is None
+
+    half = broken("half_weight", lambda w: w * w, lambda n, g: g * n.inputs[0])
+    with pytest.raises(
+        GradientError, match="wrong gradient at input 1.*half_weight.*times the right gradient"
+    ):
+        dr.check_gradients(lambda x, w: dr.linear(x, half(weight)), x, weight)
+
+
+def test_the_same_tensor_twice_is_two_inputs():
+    w = dr.tensor(X, requires_grad=True)
+    assert dr.check_gradients(lambda a, b: a * b * b, w, w).checked == 2 * X.size
+
+
+@pytest.mark.parametrize("distance", [3e-4, 1e-5, -1e-5, 3e-6, 1e-6, 1e-8])
+def test_a_kink_within_the_step_is_not_blamed(distance):
+    assert dr.check_gradients(dr.relu, np.array([distance, 1.0])).checked == 2
+    with pytest.raises(GradientError):
+        dr.check_gradients(
+            broken("steep", lambda x: np.maximum(x, 0), lambda n, g: g * 1.5 * (n.inputs[0] > 0)),
+            np.array([distance, 1.0]),
+        )
+
+
+def test_inputs_near_the_edge_of_the_domain_and_of_any_size():
+    assert dr.check_gradients(dr.log, np.array([1e-4, 1e8, 1.0])).checked == 3
+    assert dr.check_gradients(dr.sqrt, np.array([5e-4, 1e6])).checked == 2
+    report = dr.check_gradients(lambda x: dr.log(x).sum(), np.geomspace(1e-3, 1e3, 900))
+    assert report.checked == 24
+
+
+def test_random_numbers_are_the_same_in_every_evaluation():
+    dr.manual_seed(3)
+    assert dr.check_gradients(lambda x: dr.dropout(x, 0.5) * x, X).max_error < 1e-9
+
+
+def test_what_is_not_one_function_is_refused():
+    calls = []
+
+    def growing(x):
+        calls.append(1)
+        return x * float(len(calls))
+
+    with pytest.raises(GradientError, match="the function gave .* then .* for the same inputs"):
+        dr.check_gradients(growing, X)
+    with np.errstate(all="ignore"), pytest.raises(GradientError, match="value is NaN or infinite"):
+        dr.check_gradients(dr.log, X)
+
+
+def test_a_gradient_that_is_not_summed_back_is_named():
+    class Row(Operation):
+        name = "add_row"
+        inputs = ("a", "b")
+
+        def shape(self, a, b):
+            return a
+
+        def forward(self, a, b):
+            return a + b
+
+        def backward(self, node, upstream):
+            return upstream, upstream[0]
+
+    operation = Row()
+    with pytest.raises(
+        GradientError, match=r"gradient for b.*missing accumulation: shape \(3,\) is broadcast"
+    ):
+        dr.check_gradients(lambda a, b: apply(operation, a, b), X, X[0])

@@ -84,3 +84,17 @@ def test_memory_between_is_not_kept():
 def test_errors_inside_pass_through():
     with pytest.raises(ZeroDivisionError):
         dr.checkpoint(lambda x: x * (1 // 0))(dr.tensor(1.0, requires_grad=True))
+
+
+def test_arguments_by_name():
+    def f(x, *, scale, factor=1.0, shift):
+        return dr.tanh(x * scale) * factor + shift
+
+    results = []
+    for each in (f, dr.checkpoint(f)):
+        x = dr.tensor(X, requires_grad=True)
+        scale, shift = dr.tensor(X + 2.0, requires_grad=True), dr.tensor(X * 3.0, requires_grad=True)
+        each(x, scale=scale, factor=2.0, shift=shift).sum().backward()
+        results.append([x.grad.numpy(), scale.grad.numpy(), shift.grad.numpy()])
+    for expected, found in zip(*results, strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -16,6 +16,7 @@ from deltarule.autodiff.formula.expression import (
     array_function,
     equal,
     function,
+    greater,
     less,
     symbols_in,
     where,
@@ -101,7 +102,7 @@ def test_broken_formulas_do_not_pass_silently():
         (Sum(a[i, k] * b[k, j], k), False, r"\sum_{k} a_{ik} \, b_{kj}"),
         (a @ b.T, True, r"A \, B^{\mathsf{T}}"),
         (a * b, True, r"A \odot B"),
-        (a * 2.0, True, r"A \cdot 2"),
+        (a * 2.0, True, r"2 \, A"),
         ((a + b) * a, True, r"\left(A + B\right) \odot A"),
         (a - (b - a), True, r"A - \left(B - A\right)"),
         (1.0 / (1.0 + function("exp", -x)), False, r"\frac{1}{1 + e^{-x}}"),
@@ -109,8 +110,8 @@ def test_broken_formulas_do_not_pass_silently():
         (x**2.0, False, "x^{2}"),
         (Symbol("grad_y", 2)[i, j], False, r"\frac{\partial L}{\partial y_{ij}}"),
         (Symbol("grad_weight"), True, r"\frac{\partial L}{\partial W}"),
-        (a[i, k * 2 + 1], False, r"a_{i, k \cdot 2 + 1}"),
-        (Number(1e-5), False, r"1 \cdot 10^{-5}"),
+        (a[i, k * 2 + 1], False, r"a_{i, 2 \, k + 1}"),
+        (Number(1e-5), False, r"10^{-5}"),
         (Symbol("running_mean", 1), False, r"\mathit{running\_mean}"),
         (
             array_function("reshape", a, shape=(3, 2)),
@@ -129,3 +130,22 @@ def test_code():
     compiled = compile_expressions(["x"], [sigmoid], "sigmoid")
     assert compiled(array_functions, np.float64(0.0)) == (0.5,)
     assert symbols_in(sigmoid * Symbol("grad_y")) == {"x", "grad_y"}
+
+
+def test_latex_is_written_as_by_hand():
+    x, grad, theta = Symbol("x", 2), Symbol("grad_y", 2), Symbol("theta0", 0)
+    cases = {
+        latex(grad * (x * 2.0), matrix=True): r"2 \, \frac{\partial L}{\partial Y} \odot X",
+        latex(1.0 * x / 1.0): "x",
+        latex(grad * 0.0): "0",
+        latex(function("square", x), matrix=True): r"X^{\odot 2}",
+        # A symbol with an exponent, or a fraction, takes another one in parentheses only.
+        latex(function("square", theta)): r"\left(\mathit{theta}^{(0)}\right)^{2}",
+        latex(grad.T, matrix=True): r"\left(\frac{\partial L}{\partial Y}\right)^{\mathsf{T}}",
+        latex(x + -theta): r"x - \mathit{theta}^{(0)}",
+        latex(function("log1p", -x)): r"\ln \left(1 - x\right)",
+        latex(where(greater(x, 0.0), 1.0, where(less(x, -1.0), 2.0, 0.0))): (
+            r"\begin{cases} 1 & \text{if } x > 0 \\ 2 & \text{if } x < -1 \\ 0 & \text{otherwise} \end{cases}"
+        ),
+    }  # fmt: skip
+    assert list(cases) == list(cases.values())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.errors import DTypeError, GraphError, ShapeError
+from deltarule.errors import ArgumentError, DTypeError, GraphError, InPlaceError, OutOfBoundsError, ShapeError
 
 
 @pytest.mark.parametrize(
@@ -131,3 +131,69 @@ def test_repr():
 def test_requires_grad_of_a_result_cannot_be_switched_off():
     with pytest.raises(GraphError, match=r"Use x\.detach\(\)"):
         (dr.tensor(1.0, requires_grad=True) * 2.0).requires_grad = False
+
+
+def test_operators_on_integers_and_booleans_are_those_of_their_bits():
+    i, b = dr.tensor([6, -5]), dr.tensor([True, False])
+    assert (i & 3).tolist() == [2, 3]
+    assert (i | 1).tolist() == [7, -5]
+    assert (1 ^ i).tolist() == [7, -6]
+    assert (~i).tolist() == [-7, 4]
+    assert (i << 1).tolist() == [12, -10]
+    assert (i >> 1).tolist() == [3, -3]
+    assert (True & b).tolist() == [True, False]
+    assert (b ^ True).tolist() == [False, True]
+    assert (~b).dtype == bool
+    with pytest.raises(DTypeError, match="bitwise_and: not defined for float32"):
+        dr.tensor([1.5]) & 1
+
+
+def test_integers_stay_integers():
+    i = dr.tensor([-1, 2])
+    assert dr.relu(i).dtype == np.int64
+    assert (+i).dtype == np.int64
+    assert np.signbit((+dr.tensor(-0.0)).numpy())
+    with pytest.raises(ArgumentError, match=r"pow: .*Convert to a floating type"):
+        i**-1
+
+
+def test_format_as_a_number():
+    assert f"{dr.tensor(2.5):.3f}" == "2.500"
+    assert f"{dr.tensor([3]):04d}" == "0003"
+    assert f"{dr.tensor([1.0, 2.0])}" == "tensor([1., 2.], dtype=float32)"
+    with pytest.raises(ShapeError, match="format: expected a tensor of one element"):
+        f"{dr.tensor([1.0, 2.0]):.3f}"
+
+
+def test_text_is_no_tensor():
+    with pytest.raises(DTypeError, match="expected numbers, got elements of type <U3"):
+        dr.tensor(["abc"])
+
+
+def test_what_cannot_be_written_says_so():
+    x = dr.tensor([1.0, 2.0])
+    with pytest.raises(OutOfBoundsError, match=r"setitem: index 5 is out of bounds.*shape \(2,\)"):
+        x[5] = 1.0
+    with pytest.raises(ShapeError, match="setitem: could not broadcast"):
+        x[:] = [1.0, 2.0, 3.0]
+    spread = dr.broadcast_to(x, (3, 2))
+    with pytest.raises(InPlaceError, match="spread over repeated elements"):
+        spread[0] = 1.0
+
+
+def test_reductions_to_booleans_and_closeness():
+    x = dr.tensor([[1, 0], [2, 3]])
+    assert dr.any(x, axis=(0, -1)).item() is True
+    assert dr.all(x, axis=1, keepdims=True).tolist() == [[False], [True]]
+    with pytest.raises(ShapeError, match="any: axis 2 does not exist"):
+        dr.any(x, axis=2)
+    with pytest.raises(ShapeError, match="isclose: shapes"):
+        dr.allclose([1.0, 2.0], [1.0, 2.0, 3.0])
+    nan = dr.tensor(float("nan"))
+    assert not dr.allclose(nan, nan)
+    assert dr.allclose(nan, nan, equal_nan=True)
+
+
+def test_sizes_below_zero_are_refused():
+    with pytest.raises(ShapeError, match="expected sizes of 0 or more"):
+        dr.zeros((2, -1))

@@ -122,3 +122,22 @@ def test_jvp_nested_in_grad():
 def test_bad_calls_are_answered_clearly(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_jacobian_and_hessian_for_several_arguments_and_outputs():
+    a, b = dr.tensor(X), dr.tensor(X[:2])
+
+    def f(a, b):
+        return a * b.sum(), (b * b).sum()
+
+    (first_a, first_b), (second_a, second_b) = dr.jacobian(f, argnums=(0, 1))(a, b)
+    np.testing.assert_allclose(first_a.numpy(), np.eye(3) * X[:2].sum())
+    np.testing.assert_allclose(first_b.numpy(), np.outer(X, np.ones(2)))
+    np.testing.assert_array_equal(second_a.numpy(), np.zeros(3))
+    np.testing.assert_allclose(second_b.numpy(), 2 * X[:2])
+
+    blocks = dr.hessian(lambda a, b: (a * a).sum() * b.sum(), argnums=(0, 1))(a, b)
+    np.testing.assert_allclose(blocks[0][0].numpy(), 2 * np.eye(3) * X[:2].sum())
+    np.testing.assert_allclose(blocks[0][1].numpy(), np.outer(2 * X, np.ones(2)))
+    np.testing.assert_allclose(blocks[1][0].numpy(), np.outer(np.ones(2), 2 * X))
+    np.testing.assert_array_equal(blocks[1][1].numpy(), np.zeros((2, 2)))

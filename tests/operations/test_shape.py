@@ -95,8 +95,8 @@ def test_formulas_read_as_one_would_write_them() -> None:
         return latex_lines(formula.value.index)[0], latex_lines(formula.value.matrix, matrix=True)[0]
 
     row, column = (
-        r"\left\lfloor \tfrac{i \cdot 3 + j}{6} \right\rfloor",
-        r"\left(i \cdot 3 + j\right) \bmod 6",
+        r"\left\lfloor \tfrac{3 \, i + j}{6} \right\rfloor",
+        r"\left(3 \, i + j\right) \bmod 6",
     )
     assert written(reshape(x, (4, 3)))[0] == f"y_{{ij}} = x_{{{row}, {column}}}"
     assert written(reshape(x, (2, 1, 6)))[0] == "y_{ijk} = x_{ik}"

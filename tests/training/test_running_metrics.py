@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from deltarule.errors import ArgumentError, ShapeError
+from deltarule.errors import ArgumentError, OutOfBoundsError, ShapeError
 from deltarule.training import metrics, running_metrics
 from deltarule.training.running_metrics import (
     ClassificationMetrics,

@@ -54,7 +54,9 @@ class Module:
         object.__setattr__(self, "training", True)
         # Having a __new__ keeps Python itself from telling this.
         if (arguments or options) and cls.__init__ is object.__init__:
-            given = ", ".join([*map(repr, arguments), *(f"{key}={value!r}" for key, value in options.items())])
+            given = ", ".join(
+                [*map(repr, arguments), *(f"{key}={value!r}" for key, value in options.items())]
+            )
             raise TypeError(f"{cls.__name__} takes no arguments, got {given}")
         return self
 

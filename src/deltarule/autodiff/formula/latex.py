@@ -18,6 +18,7 @@ from deltarule.autodiff.formula.expression import (
     Number,
     Reduction,
     Symbol,
+    function,
 )
 from deltarule.autodiff.formula.functions import (
     ARRAY_FUNCTIONS,
@@ -118,6 +119,8 @@ class _Writer:
             return self._product(expression)
         if expression.name == "where":
             return self._cases(expression), row.strength
+        if expression.name == "log1p":
+            return self._parts(function("log", 1.0 + expression.arguments[0]))
         last = expression.arguments[-1]
         if expression.name == "divide" and isinstance(last, Number) and last.value == 1:
             return self._parts(expression.arguments[0])
@@ -193,7 +196,7 @@ class _Writer:
 
 
 def _bound(text: str) -> tuple[str, int]:
-    """A symbol with its strength: one that has an exponent, or is a fraction, cannot take another exponent."""
+    """A symbol with its strength: one that has an exponent, or is a fraction, takes no further exponent."""
     return text, POWER if "^" in text or text.startswith(r"\frac") else ATOM
 
 

@@ -59,7 +59,7 @@ def _lenet(shape: tuple[int, ...], task: str) -> dict[str, Any]:
     if len(shape) == 3 and min(shape[1:]) < 16:
         # A 5x5 kernel would see all of an 8x8 image at once; small images leave time for more maps.
         return {"channels": [16, 32], "kernel_size": 3, "hidden": [120, 84]}
-    return {"channels": [6, 16], "kernel_size": 5, "hidden": [120, 84]}
+    return {"channels": [6, 16], "kernel_size": 5, "hidden": [120, 84], "dropout": 0.4}
 
 
 def _cnn(shape: tuple[int, ...], task: str) -> dict[str, Any]:

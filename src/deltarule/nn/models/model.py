@@ -38,7 +38,9 @@ class Model(Module):
         """Checks what all models share and keeps all options, with lists for tuples as JSON has them."""
         if task == "text" and task not in self.tasks:
             raise ArgumentError(
-                self.name, f"task expected one of {', '.join(self.tasks)}; got {task!r}", 'Texts need "lstm", "gru" or "rnn".'
+                self.name,
+                f"task expected one of {', '.join(self.tasks)}; got {task!r}",
+                'Texts need "lstm", "gru" or "rnn".',
             )
         self.task = choice(self.name, "task", task, self.tasks)
         self.input_shape = self._checked_shape(input_shape)
