@@ -29,12 +29,12 @@ RUNS = [
     ),
     (
         "MNIST, multi-layer perceptron",
-        "train mnist mlp --hidden 512,256 --dropout 0.2 --batch-size 128 --epochs 15 --schedule cosine",
+        "train mnist mlp --epochs 15 --schedule cosine",
         [("test_accuracy", "test accuracy", 0.98)],
     ),
     (
         "MNIST, LeNet",
-        "train mnist lenet --batch-size 64 --epochs 12 --schedule cosine --learning-rate 0.002",
+        "train mnist lenet --batch-size 64 --epochs 15 --schedule cosine --learning-rate 0.002",
         [("test_accuracy", "test accuracy", 0.99)],
     ),
     (

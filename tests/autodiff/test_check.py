@@ -155,7 +155,7 @@ def test_parameters_are_varied_where_the_function_finds_them():
 
     half = broken("half_weight", lambda w: w * w, lambda n, g: g * n.inputs[0])
     with pytest.raises(
-        GradientError, match="wrong gradient at input 1.*half_weight.*times the right gradient"
+        GradientError, match=r"wrong gradient at input 1.*half_weight.*times the right gradient"
     ):
         dr.check_gradients(lambda x, w: dr.linear(x, half(weight)), x, weight)
 
@@ -194,7 +194,7 @@ def test_what_is_not_one_function_is_refused():
         calls.append(1)
         return x * float(len(calls))
 
-    with pytest.raises(GradientError, match="the function gave .* then .* for the same inputs"):
+    with pytest.raises(GradientError, match=r"the function gave .* then .* for the same inputs"):
         dr.check_gradients(growing, X)
     with np.errstate(all="ignore"), pytest.raises(GradientError, match="value is NaN or infinite"):
         dr.check_gradients(dr.log, X)

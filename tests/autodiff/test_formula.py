@@ -149,3 +149,19 @@ def test_latex_is_written_as_by_hand():
         ),
     }  # fmt: skip
     assert list(cases) == list(cases.values())
+
+
+def test_a_repeated_part_is_computed_once():
+    calls = []
+
+    class Counting:
+        def exp(self, value):
+            calls.append(value)
+            return np.exp(value)
+
+    shared = function("exp", Symbol("x"))
+    inner = shared * shared
+    compiled = compile_expressions(("x",), [inner + inner, shared], "repeated")
+    total, once = compiled(Counting(), 0.5)
+    np.testing.assert_allclose([total, once], [2 * np.exp(1.0), np.exp(0.5)])
+    assert calls == [0.5]

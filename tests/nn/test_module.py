@@ -35,6 +35,17 @@ def test_what_is_assigned_is_found_by_name():
     assert module(tensor(np.zeros((1, 3), np.float32))).shape == (1, 2)
 
 
+def test_a_parameter_copies_arrays_and_shares_tensors():
+    array, values = np.ones(2, np.float32), tensor([1.0, 1.0])
+    for source in (array, values):
+        nn.Parameter(source).detach().assign([5.0, 5.0])
+    assert array.tolist() == [1.0, 1.0]
+    assert values.tolist() == [5.0, 5.0]
+    assert nn.Parameter([1.0, 2.0]).dtype == np.float32
+    with pytest.raises(DTypeError, match="Parameter"):
+        nn.Parameter(np.array([1, 2]))
+
+
 def test_an_attribute_of_another_kind_takes_the_place():
     module = Scaled()
     module.scale = 3.0

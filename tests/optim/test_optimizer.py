@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -166,6 +167,8 @@ ERRORS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     ),
     (lambda: SGD([TWICE], lr=-0.1), ArgumentError, "SGD: lr expected at least 0, got -0.1"),
     (lambda: SGD([TWICE], lr=float("nan")), ArgumentError, "SGD: lr expected at least 0, got nan"),
+    (lambda: SGD([TWICE], lr="0.1"), ArgumentError, "SGD: lr expected at least 0, got '0.1'"),
+    (lambda: SGD([TWICE], lr=math.inf), ArgumentError, "SGD: lr expected at least 0, got inf"),
     (lambda: SGD([TWICE], momentum=-1), ArgumentError, "SGD: momentum expected at least 0"),
     (lambda: SGD([TWICE], weight_decay=-1), ArgumentError, "SGD: weight_decay expected at least 0"),
     (

@@ -142,6 +142,7 @@ ERRORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: StepLR([], 1), "StepLR: expected an optimizer, got list"),
     (lambda: StepLR(_optimizer(), 0), "StepLR: step_size expected an integer of at least 1, got 0"),
     (lambda: StepLR(_optimizer(), 1.5), "StepLR: step_size expected an integer"),
+    (lambda: StepLR(_optimizer(), 1, gamma="a"), "StepLR: gamma expected a number above 0, got 'a'"),
     (lambda: StepLR(_optimizer(), 1, gamma=0.0), "StepLR: gamma expected a number above 0"),
     (
         lambda: MultiStepLR(_optimizer(), [3, 2]),

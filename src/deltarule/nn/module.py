@@ -19,12 +19,17 @@ Self = TypeVar("Self", bound="Module")
 
 
 class Parameter(Tensor):
-    """A tensor that a module trains. Assigning one to an attribute registers it."""
+    """A tensor that a module trains. Assigning one to an attribute registers it.
+
+    array   a tensor, whose elements are shared; or anything that dr.tensor takes, which is copied
+
+    Raises DTypeError for anything but floating numbers.
+    """
 
     __slots__ = ()
 
     def __init__(self, array: Any, requires_grad: bool = True, name: str = ""):
-        values = array._array if isinstance(array, Tensor) else np.asarray(array)
+        values = array._array if isinstance(array, Tensor) else tensor(array)._array
         require_floating(values.dtype, "Parameter")
         super().__init__(values, requires_grad=requires_grad, name=name)
 

@@ -71,9 +71,9 @@ softplus = define(
     parameters={"beta": 1.0},
     kernel=kernels.softplus,
 )  # fmt: skip
+_gate = function("sigmoid", x)
 silu = define(
-    "silu", ("x",), x * function("sigmoid", x),
-    {"x": upstream * (function("sigmoid", x) * (1.0 + x * (1.0 - function("sigmoid", x))))},
+    "silu", ("x",), x * _gate, {"x": upstream * (_gate * (1.0 + x * (1.0 - _gate)))},
     """x · σ(x), also called swish. Source: Elfwing, Uchibe & Doya 2018.""",
     floating=True,
 )  # fmt: skip

@@ -7,6 +7,8 @@ in `arithmetic.py`, `functions.py`, `activations.py` and `comparisons.py`.
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,7 +24,8 @@ from deltarule.autodiff.formula.expression import (
     substitute,
     symbols_in,
 )
-from deltarule.autodiff.formula.source import compile_expressions
+from deltarule.autodiff.formula.functions import FUNCTIONS
+from deltarule.autodiff.formula.source import compile_expressions, source
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import REGISTRY, Call, Group, Shape, record
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor, common_dtype
@@ -176,9 +179,46 @@ def define(
 
     call = call_with_options if options else partly_promoted_call if promoted else plain_call
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = doc
+    # The module whose row it is, so that it can be found there (by pickle and by help).
+    call.__module__ = sys._getframe(1).f_globals["__name__"]
+    call.__signature__ = _signature(inputs, options)  # type: ignore[attr-defined]
+    call.__doc__ = _documented(doc, operation, floating)
     setattr(tensor_functions, name, call)
     return call
+
+
+def _signature(inputs: Sequence[str], options: Mapping[str, Any]) -> inspect.Signature:
+    kind = inspect.Parameter
+    return inspect.Signature(
+        [kind(each, kind.POSITIONAL_ONLY) for each in inputs]
+        + [kind(each, kind.POSITIONAL_OR_KEYWORD, default=default) for each, default in options.items()]
+    )
+
+
+def _line(rule: Expression) -> str:
+    """A rule as a line of Python, without the parentheses that an operator has around it."""
+    text = source(rule).replace("f.", "")
+    is_operator = isinstance(rule, Function) and FUNCTIONS[rule.name].source
+    return text[1:-1] if is_operator else text
+
+
+def _documented(doc: str, operation: Elementwise, floating: bool) -> str:
+    """The row's sentence with what the row itself says: formulas, inputs and errors."""
+    rules = {"y": operation.value, **{f"grad_{each}": rule for each, rule in operation.gradients.items()}}
+    width = max(len(each) for each in rules)
+    formulas = [f"    {each:<{width}} = {_line(rule)}" for each, rule in rules.items()]
+    inputs = ", ".join(operation.inputs)
+    several = " that broadcast together" if len(operation.inputs) > 1 else ""
+    number = "tensors, arrays or numbers" if several else "tensor, array or number"
+    facts = [f"{inputs:<7}  {number}{several}", "returns  tensor of the inputs' common shape"]
+    if floating:
+        facts[0] += "; integers become the default float"
+    errors = "DTypeError for element types that it is not defined for"
+    if several:
+        errors = f"ShapeError where the shapes do not fit together, {errors}"
+    sentence, *rest = inspect.cleandoc(doc).split("\n\n", 1)
+    parts = [sentence, "\n".join(formulas), "\n".join(facts), f"Raises {errors}.", *rest]
+    return "\n\n".join(parts) + "\n"
 
 
 def elementwise(operation: Elementwise, tensors: tuple[Tensor, ...], parameters: dict[str, Any]) -> Tensor:

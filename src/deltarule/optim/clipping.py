@@ -90,7 +90,7 @@ def clip_grad_norm_(
 
 
 def _positive(who: str, option: str, value: Any) -> float:
-    if not value > 0:
+    if not isinstance(value, (int, float, np.floating, np.integer)) or not value > 0:
         raise ArgumentError(who, f"{option} expected a number above 0, got {value!r}")
     return float(value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -167,13 +168,14 @@ class Optimizer:
         return type(self).__name__
 
     def require_at_least(self, group: Group, option: str, least: float) -> None:
-        """Raises ArgumentError unless the option is a number of at least `least`."""
-        if not group[option] >= least:
-            raise ArgumentError(self._who, f"{option} expected at least {least:g}, got {group[option]!r}")
+        """Raises ArgumentError unless the option is a finite number of at least `least`."""
+        value = group[option]
+        if not isinstance(value, (int, float, np.floating, np.integer)) or not least <= value < math.inf:
+            raise ArgumentError(self._who, f"{option} expected at least {least:g}, got {value!r}")
 
     def require_fraction(self, option: str, value: float) -> None:
         """Raises ArgumentError unless 0 ≤ value < 1."""
-        if not 0 <= value < 1:
+        if not isinstance(value, (int, float, np.floating, np.integer)) or not 0 <= value < 1:
             raise ArgumentError(self._who, f"{option} expected at least 0 and below 1, got {value!r}")
 
     # ---- state

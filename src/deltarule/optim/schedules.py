@@ -88,7 +88,7 @@ def require_count(who: str, option: str, value: Any) -> int:
 
 def require_positive(who: str, option: str, value: float) -> float:
     """The option as a number above 0, or an ArgumentError."""
-    if not value > 0:
+    if not isinstance(value, (int, float)) or not value > 0:
         raise ArgumentError(who, f"{option} expected a number above 0, got {value!r}")
     return value
 
@@ -236,6 +236,6 @@ def _cosine(fraction: float, base: float, lowest: float) -> float:
 
 
 def _lowest(who: str, value: float) -> float:
-    if not value >= 0:
+    if not isinstance(value, (int, float)) or not value >= 0:
         raise ArgumentError(who, f"eta_min expected at least 0, got {value!r}")
     return value

@@ -42,11 +42,11 @@ def evaluation_loader(data: Any, task: str | None, sequence_length: int = SEQUEN
 
     A text is one stream, so that every token is predicted from all that went before it.
     """
-    if hasattr(data, "batches") or not isinstance(data, (Part, tuple, np.ndarray)):
+    if hasattr(data, "batches"):
         return data
     if _is_text(data, task):
         return SequenceLoader(data, 1, sequence_length, shuffle=False)
-    return DataLoader(data, EVALUATION_ROWS, shuffle=False)
+    return DataLoader(data, EVALUATION_ROWS, shuffle=False) if isinstance(data, (Part, tuple)) else data
 
 
 def _is_text(data: Any, task: str | None) -> bool:

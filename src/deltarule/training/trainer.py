@@ -102,11 +102,11 @@ class Trainer:
         save_steps: int | None = None,
         save_minutes: float | None = None,
     ):
-        callbacks = require_parts(model, optimizer, loss, callbacks)
         if task is None and loss is None:
             raise ArgumentError(
                 "Trainer", "expected a task or a loss, got neither", 'Pass task="classification", say.'
             )
+        callbacks = require_parts(model, optimizer, loss, callbacks)
         if schedule_per not in ("epoch", "step"):
             raise ArgumentError(
                 "Trainer", f"schedule_per expects 'epoch' or 'step', got {schedule_per!r}", "Choose one."

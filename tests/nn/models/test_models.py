@@ -188,7 +188,7 @@ ERRORS = [
     ("mlp", {"hidden": "big"}, "mlp: hidden expected whole numbers, got 'big'"),
     ("mlp", {"activation": "relo"}, "expected one of 'relu'"),
     ("mlp", {"dropout": 2}, "mlp: dropout expected a probability from 0 to 1, got 2"),
-    ("mlp", {"task": "text"}, "mlp: task expected one of 'classification', 'regression'; got 'text'"),
+    ("mlp", {"task": "text"}, "mlp: task expected one of classification, regression; got 'text'"),
     ("mlp", {"outputs": 0}, "mlp: outputs expected at least 1, got 0"),
     ("mlp", {"input_shape": "28x28"}, "mlp: input_shape expected the sizes of one sample, got '28x28'"),
     ("mlp", {"input_shape": (0,)}, "mlp: input_shape expected at least 1, got 0"),
