@@ -7,8 +7,9 @@ import pytest
 
 from deltarule.autodiff.backward import gradients
 from deltarule.autodiff.formula.evaluate import solve
+from deltarule.autodiff.formula.formula import Call
 from deltarule.autodiff.formula.latex import latex_lines
-from deltarule.autodiff.operation import REGISTRY, Call, Group
+from deltarule.autodiff.operation import REGISTRY, Group
 from deltarule.autodiff.tensor import Tensor, tensor
 from tests.operations.cases import CASES, ERRORS
 from tests.operations.harness import (

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deltarule.autodiff.backward import gradients, nodes_below
-from deltarule.autodiff.formula.expression import Equation, Form, Formula, array_function
+from deltarule.autodiff.formula.expression import Equation, array_function
+from deltarule.autodiff.formula.formula import Call, Form, Formula
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Operation, Shape, identity, record
+from deltarule.autodiff.operation import Operation, Shape, identity, record
 from deltarule.autodiff.recording import enable_grad, no_grad, recording
 from deltarule.autodiff.tensor import Tensor
 

@@ -9,36 +9,16 @@ check, explainer, compiler) reads these records and nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from deltarule.autodiff.formula.expression import Formula, Symbol
+from deltarule.autodiff.formula.expression import Symbol
+from deltarule.autodiff.formula.formula import Call, Formula, Shape
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.recording import enable_grad, no_grad, recording
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import GradientError
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call as its formula sees it: the shape of every input and output, and the options."""
-
-    shapes: dict[str, Shape]
-    parameters: dict[str, Any]
-
-    def symbol(self, name: str) -> Symbol:
-        """The symbol of an input or output, aware of its number of axes."""
-        return Symbol(name, len(self.shapes[name]))
-
-    def upstream(self, name: str = "y") -> Symbol:
-        """∂L/∂output as a symbol, named `grad_y`."""
-        return Symbol(f"grad_{name}", len(self.shapes[name]))
-
-    gradient = upstream
 
 
 class Operation:

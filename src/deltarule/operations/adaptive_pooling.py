@@ -10,18 +10,17 @@ import numpy as np
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Formula,
     Index,
     Sum,
     Symbol,
     array_function,
-    form,
     less,
     less_equal,
 )
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, Shape, apply, register
+from deltarule.autodiff.operation import Group, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.operations.elementwise import promote

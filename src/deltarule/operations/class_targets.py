@@ -22,8 +22,9 @@ from deltarule.autodiff.formula.expression import (
     function,
     letters,
 )
+from deltarule.autodiff.formula.formula import Call
 from deltarule.autodiff.formula.functions import define_array_function
-from deltarule.autodiff.operation import Call, Operation, Shape, record
+from deltarule.autodiff.operation import Operation, Shape, record
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError, OutOfBoundsError, ShapeError
 from deltarule.kernels.losses import class_axis, kept_positions

@@ -10,17 +10,16 @@ import numpy as np
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Formula,
     Sum,
     Symbol,
     array_function,
     equal,
-    form,
     function,
     letters,
 )
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, Shape, apply, register
+from deltarule.autodiff.operation import Group, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.operations.activations import relu

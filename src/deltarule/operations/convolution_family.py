@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from deltarule.autodiff.formula.expression import Formula
+from deltarule.autodiff.formula.formula import Call, Formula
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Operation, Shape, apply, register
+from deltarule.autodiff.operation import Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ShapeError
 from deltarule.kernels import convolution as kernels

@@ -22,14 +22,13 @@ from deltarule.autodiff.formula.expression import (
     ArrayFunction,
     Equation,
     Expression,
-    Form,
     Index,
     Sum,
     Symbol,
     array_function,
     equal,
-    form,
 )
+from deltarule.autodiff.formula.formula import Form, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.operations.window_options import Pairs, Sizes
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.dtypes import default_float, dtype_of_python
-from deltarule.autodiff.formula.expression import Formula, Symbol
+from deltarule.autodiff.formula.expression import Symbol
+from deltarule.autodiff.formula.formula import Call, Formula
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Operation, Shape, apply, register
+from deltarule.autodiff.operation import Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor, require_floating, tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.operations.axes import whole_number

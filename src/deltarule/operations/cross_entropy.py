@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deltarule.autodiff.formula.expression import Equation, Expression, Formula, Sum, form, function
+from deltarule.autodiff.formula.expression import Equation, Expression, Sum, function
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, Shape, apply, register
+from deltarule.autodiff.operation import Group, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor
 from deltarule.errors import ArgumentError
 from deltarule.kernels import losses as kernels

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.formula.expression import Formula, Number, Symbol
+from deltarule.autodiff.formula.expression import Number, Symbol
+from deltarule.autodiff.formula.formula import Call, Formula
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Operation, Shape, apply, register
+from deltarule.autodiff.operation import Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.operations.elementwise import promote

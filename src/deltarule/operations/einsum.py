@@ -10,17 +10,16 @@ import numpy as np
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Formula,
     Index,
     Number,
     Sum,
     array_function,
     equal,
-    form,
 )
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Operation, Shape, apply, register
+from deltarule.autodiff.operation import Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import DTypeError, ShapeError
 from deltarule.kernels import einsum as kernels

@@ -10,8 +10,6 @@ import numpy as np
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Form,
-    Formula,
     Index,
     Maximum,
     Minimum,
@@ -20,12 +18,12 @@ from deltarule.autodiff.formula.expression import (
     Symbol,
     array_function,
     equal,
-    form,
     where,
 )
+from deltarule.autodiff.formula.formula import Call, Form, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Operation, Shape, apply, register
+from deltarule.autodiff.operation import Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor
 from deltarule.errors import ShapeError
 from deltarule.kernels import reductions as kernels

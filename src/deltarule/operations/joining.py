@@ -11,18 +11,17 @@ import numpy as np
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Formula,
     Number,
     array_function,
     equal,
-    form,
     less,
     letters,
     where,
 )
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, Operation, Shape, apply, register
+from deltarule.autodiff.operation import Group, Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor
 from deltarule.errors import ArgumentError, DTypeError, ShapeError
 from deltarule.operations.axes import axis_position, whole_number

@@ -6,17 +6,10 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from deltarule.autodiff.formula.expression import (
-    Equation,
-    Expression,
-    Formula,
-    Index,
-    Sum,
-    array_function,
-    form,
-)
+from deltarule.autodiff.formula.expression import Equation, Expression, Index, Sum, array_function
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, Shape, apply, register
+from deltarule.autodiff.operation import Group, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ShapeError
 from deltarule.kernels import linear_algebra as kernels

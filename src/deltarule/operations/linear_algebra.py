@@ -11,14 +11,13 @@ from deltarule.autodiff.formula.expression import (
     ArrayFunction,
     Equation,
     Expression,
-    Formula,
     Symbol,
     array_function,
-    form,
     letters,
 )
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Operation, Shape, apply, register
+from deltarule.autodiff.operation import Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor
 from deltarule.errors import ShapeError
 from deltarule.kernels import linear_algebra as kernels

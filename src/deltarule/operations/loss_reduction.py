@@ -10,20 +10,18 @@ import numpy as np
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Form,
-    Formula,
     Number,
     Sum,
     Symbol,
     array_function,
-    form,
     letters,
     substitute,
 )
+from deltarule.autodiff.formula.formula import Call, Form, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.formula.source import compile_expressions
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import REGISTRY, Call, Group, Shape, apply
+from deltarule.autodiff.operation import REGISTRY, Group, Shape, apply
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.kernels.elementwise import array_functions

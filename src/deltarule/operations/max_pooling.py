@@ -11,7 +11,6 @@ import numpy as np
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Formula,
     Index,
     Maximum,
     Minimum,
@@ -20,12 +19,12 @@ from deltarule.autodiff.formula.expression import (
     Symbol,
     array_function,
     equal,
-    form,
     where,
 )
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Operation, Shape, register
+from deltarule.autodiff.operation import Operation, Shape, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.kernels import pooling as kernels
 from deltarule.operations.convolution_formulas import window_element, window_positions

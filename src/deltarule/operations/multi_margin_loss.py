@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deltarule.autodiff.formula.expression import (
-    Equation,
-    Formula,
-    Number,
-    Sum,
-    Symbol,
-    form,
-    function,
-    greater,
-)
+from deltarule.autodiff.formula.expression import Equation, Number, Sum, Symbol, function, greater
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, Shape, register
+from deltarule.autodiff.operation import Group, Shape, register
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor
 from deltarule.errors import ArgumentError
 from deltarule.kernels import losses as kernels

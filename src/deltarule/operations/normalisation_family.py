@@ -13,18 +13,16 @@ from typing import Any, ClassVar
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Form,
-    Formula,
     Index,
     Sum,
     Symbol,
     array_function,
-    form,
     function,
     letters,
 )
+from deltarule.autodiff.formula.formula import Call, Form, Formula, form
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, Shape, register
+from deltarule.autodiff.operation import Group, Shape, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ShapeError
 from deltarule.kernels import normalisation as kernels

@@ -8,16 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.formula.expression import (
-    Equation,
-    Expression,
-    Formula,
-    Sum,
-    form,
-    function,
-)
+from deltarule.autodiff.formula.expression import Equation, Expression, Sum, function
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, apply, register
+from deltarule.autodiff.operation import Group, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError
 from deltarule.kernels.reductions import kept

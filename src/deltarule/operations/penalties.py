@@ -10,18 +10,16 @@ import numpy as np
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Form,
-    Formula,
     Number,
     Sum,
     Symbol,
     array_function,
-    form,
     function,
     letters,
 )
+from deltarule.autodiff.formula.formula import Call, Form, Formula, form
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, Operation, Shape, apply, register
+from deltarule.autodiff.operation import Group, Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor
 from deltarule.errors import ArgumentError, DTypeError
 from deltarule.operations.arithmetic import abs, add, multiply, square

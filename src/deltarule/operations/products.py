@@ -10,20 +10,19 @@ import numpy as np
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Formula,
     Index,
     Product,
     Sum,
     array_function,
     equal,
-    form,
     function,
     letters,
     where,
 )
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, Operation, Shape, apply, register
+from deltarule.autodiff.operation import Group, Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor
 from deltarule.kernels import products as kernels
 from deltarule.kernels.reductions import kept

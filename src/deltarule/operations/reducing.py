@@ -16,7 +16,8 @@ from deltarule.autodiff.formula.expression import (
     array_function,
     letters,
 )
-from deltarule.autodiff.operation import Call, Shape
+from deltarule.autodiff.formula.formula import Call
+from deltarule.autodiff.operation import Shape
 from deltarule.operations.axes import axis_positions
 
 

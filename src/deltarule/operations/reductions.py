@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.formula.expression import Equation, Formula, Sum, Symbol, form, function
+from deltarule.autodiff.formula.expression import Equation, Sum, Symbol, function
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, Operation, Shape, apply, register
+from deltarule.autodiff.operation import Group, Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.kernels import reductions as kernels

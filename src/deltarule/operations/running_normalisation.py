@@ -10,17 +10,16 @@ import numpy as np
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Formula,
     Index,
     Sum,
     Symbol,
     array_function,
-    form,
     function,
     letters,
 )
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, Shape, register
+from deltarule.autodiff.operation import Group, Shape, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ShapeError
 from deltarule.operations.arithmetic import add, divide, multiply, subtract

@@ -11,17 +11,15 @@ import numpy as np
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Form,
-    Formula,
     Index,
     Number,
     Symbol,
     array_function,
-    form,
     letters,
 )
+from deltarule.autodiff.formula.formula import Call, Form, Formula, form
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Operation, Shape, apply, register
+from deltarule.autodiff.operation import Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.operations.axes import axis_position, axis_positions, whole_number

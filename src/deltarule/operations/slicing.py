@@ -15,18 +15,17 @@ import numpy as np
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Formula,
     Number,
     array_function,
     as_expression,
     equal,
-    form,
     less_equal,
     letters,
 )
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Operation, Shape, apply, record, register
+from deltarule.autodiff.operation import Operation, Shape, apply, record, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ShapeError
 

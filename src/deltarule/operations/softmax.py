@@ -5,18 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deltarule.autodiff.formula.expression import (
-    Equation,
-    Formula,
-    Index,
-    Sum,
-    array_function,
-    form,
-    function,
-    letters,
-)
+from deltarule.autodiff.formula.expression import Equation, Index, Sum, array_function, function, letters
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, Shape, apply, register
+from deltarule.autodiff.operation import Group, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.kernels import softmax as kernels
 from deltarule.operations.arithmetic import add, divide, multiply, subtract

@@ -11,19 +11,18 @@ from deltarule.autodiff.formula.expression import (
     Element,
     Equation,
     Expression,
-    Formula,
     Index,
     Sum,
     Symbol,
     array_function,
     equal,
-    form,
     less,
     letters,
 )
+from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import Call, Group, Operation, Shape, apply, register
+from deltarule.autodiff.operation import Group, Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor, as_tensor
 from deltarule.kernels import sorting as kernels
 from deltarule.operations.axes import axis_position

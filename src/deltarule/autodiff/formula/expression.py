@@ -15,10 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Union
-
-if TYPE_CHECKING:
-    from deltarule.autodiff.operation import Call as OperationCall
+from typing import Any, Union
 
 Operand = Union["Expression", int, float]
 LETTERS = "ijklmnpquv"
@@ -272,91 +269,3 @@ Line = Equation | Loop
 def lines(value: Line | Sequence[Line]) -> tuple[Line, ...]:
     """One line or several, as a tuple."""
     return (value,) if isinstance(value, (Equation, Loop)) else tuple(value)
-
-
-@dataclass(frozen=True, eq=False)
-class Form:
-    """The same statement twice: in index form and in matrix form, each one or more lines.
-
-    Earlier lines may define intermediates that later lines use.
-    """
-
-    index: tuple[Line, ...]
-    matrix: tuple[Line, ...]
-
-
-def form(index: Line | Sequence[Line], matrix: Line | Sequence[Line]) -> Form:
-    """A statement from its index form and its matrix form, each one line or several."""
-    return Form(lines(index), lines(matrix))
-
-
-@dataclass(frozen=True, eq=False)
-class Formula:
-    """What an operation says of itself: its value, and the gradient of each input.
-
-    value      defines its outputs from its inputs
-    gradients  input name -> defines `grad_<input>` from `grad_<output>`, inputs, outputs and the
-               intermediates that `value` defined
-    """
-
-    value: Form
-    gradients: Mapping[str, Form]
-
-    @staticmethod
-    def elementwise(call: OperationCall, value: Expression, gradients: Mapping[str, Expression]) -> Formula:
-        """Both forms of an element-wise operation, from expressions in x, y, ... and grad_y.
-
-        Inputs are broadcast to the output's shape; their gradients are summed over those axes.
-        """
-        output_shape = call.shapes["y"]
-        indices = letters(output_shape)
-
-        def element(symbol: Symbol) -> Expression:
-            name = symbol.name.removeprefix("grad_")
-            shape = call.shapes[name]
-            own = indices[len(output_shape) - len(shape) :]
-            return Symbol(symbol.name, len(shape)).at(
-                [
-                    Number(0) if extent == 1 != index.extent else index
-                    for index, extent in zip(own, shape, strict=True)
-                ]
-            )
-
-        def whole(symbol: Symbol) -> Expression:
-            return Symbol(symbol.name, len(call.shapes[symbol.name.removeprefix("grad_")]))
-
-        def gradient(name: str, expression: Expression) -> Form:
-            shape = call.shapes[name]
-            target = Symbol(f"grad_{name}", len(shape))
-            skipped = len(output_shape) - len(shape)
-            summed = list(indices[:skipped])
-            left = []
-            for index, extent in zip(indices[skipped:], shape, strict=True):
-                if extent == 1 != index.extent:
-                    summed.append(index)
-                    left.append(Index(f"{index.name}'", 1))
-                else:
-                    left.append(index)
-            right = substitute(expression, whole)
-            if summed:
-                right = array_function("sum_to", right, shape=shape)
-            elif not _covers(expression, name, call):
-                right = array_function("broadcast_to", right, shape=shape)
-            return form(
-                Equation(target.at(left), Sum(substitute(expression, element), *summed)),
-                Equation(target, right),
-            )
-
-        y = Symbol("y", len(output_shape))
-        return Formula(
-            value=form(
-                Equation(y.at(indices), substitute(value, element)), Equation(y, substitute(value, whole))
-            ),
-            gradients={name: gradient(name, expression) for name, expression in gradients.items()},
-        )
-
-
-def _covers(expression: Expression, name: str, call: OperationCall) -> bool:
-    """Whether evaluating the expression on whole arrays already has the shape of the named input."""
-    shape = call.shapes[name]
-    return any(call.shapes.get(symbol.removeprefix("grad_")) == shape for symbol in symbols_in(expression))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deltarule.autodiff.formula.expression import Equation, Formula, Line, function
-from deltarule.autodiff.operation import Call, apply, register
+from deltarule.autodiff.formula.expression import Equation, Line, function
+from deltarule.autodiff.formula.formula import Call, Formula
+from deltarule.autodiff.operation import apply, register
 from deltarule.autodiff.tensor import Tensor
 from deltarule.kernels.recurrence import gru as kernel
 from deltarule.operations.activations import sigmoid

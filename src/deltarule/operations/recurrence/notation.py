@@ -15,8 +15,6 @@ import numpy as np
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Form,
-    Formula,
     Index,
     Line,
     Loop,
@@ -27,8 +25,8 @@ from deltarule.autodiff.formula.expression import (
     less,
     where,
 )
+from deltarule.autodiff.formula.formula import Call, Form, Formula
 from deltarule.autodiff.formula.functions import define_array_function
-from deltarule.autodiff.operation import Call
 
 define_array_function("at_time", lambda x, t: x[:, int(t)], "{{{0}}}_{{{1}}}")
 define_array_function("column", lambda x: x[..., None], "{0}")
