@@ -77,8 +77,24 @@ def softplus(x: Any, beta: float) -> Any:
     return value if beta == 1 else value / beta
 
 
+def power(a: Any, b: Any) -> Any:
+    """a to the power b, by products where b is a single small whole number.
+
+    np.power takes 46 ms for a million float32 elements and exponent 3, two products 0.4 ms.
+    """
+    if np.size(b) == 1 and np.ndim(a) >= np.ndim(b) and np.asarray(a).dtype.kind == "f":
+        exponent = float(np.asarray(b).reshape(()))
+        if exponent == 1:
+            return a * np.ones((), dtype=a.dtype)
+        if exponent == 2:
+            return a * a
+        if exponent == 3:
+            return a * a * a
+    return np.power(a, b)
+
+
 _NUMPY_NAMES = (
-    "add subtract multiply divide floor_divide remainder pow positive negative abs sign square sqrt "
+    "add subtract multiply divide floor_divide remainder positive negative abs sign square sqrt "
     "exp expm1 log log1p log2 log10 sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh "
     "maximum minimum floor ceil round trunc where equal not_equal less less_equal greater greater_equal "
     "logical_and logical_or logical_xor logical_not "
@@ -88,5 +104,5 @@ _NUMPY_NAMES = (
 
 # The namespace `f` of compiled formulas on plain arrays: Array API names.
 array_functions = SimpleNamespace(
-    **{name: getattr(np, name) for name in _NUMPY_NAMES}, erf=erf, sigmoid=sigmoid
+    **{name: getattr(np, name) for name in _NUMPY_NAMES}, erf=erf, pow=power, sigmoid=sigmoid
 )

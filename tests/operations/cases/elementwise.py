@@ -167,16 +167,21 @@ CASES: list[Case] = [
     Case(broadcast_to, (A[:, :1],), np.broadcast_to, {"shape": (4, 2, 3)}),
     Case(sum_to, (A,), lambda x, shape: x.sum(0), {"shape": (3,)}),
     Case(sum_to, (A,), lambda x, shape: x.sum(1, keepdims=True), {"shape": (2, 1)}),
+    # To a wider type, so that differences see the conversion and not its rounding; to a narrower one
+    # in tests/autodiff/test_backward.py.
     Case(
-        lambda x: creation.astype(x, np.float32),
+        lambda x: creation.astype(x, np.longdouble),
         (A,),
-        lambda x: x.astype(np.float32),
+        lambda x: x.astype(np.longdouble),
         operation="astype",
-        tolerance=1e-3,
-        reason="float32 rounds the value that is differenced",
-        twice=False,
         float32=False,
     ),
+    *(
+        Case(arithmetic.pow, (A, np.asarray(power)), np.power, constant=(1,))
+        for power in (1.0, 2.0, -1.0, 3.0)
+    ),
+    Case(arithmetic.pow, (A, np.full((1, 1), 2.0)), np.power, constant=(1,)),
+    Case(arithmetic.pow, (A[0, :1], np.full((1, 1), 2.0)), np.power, constant=(1,)),
 ]
 
 ERRORS = [

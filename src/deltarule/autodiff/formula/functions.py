@@ -58,7 +58,7 @@ FUNCTIONS: dict[str, FunctionRow] = {
         np.floor_divide, r"\left\lfloor \tfrac{{{0}}}{{{1}}} \right\rfloor", ATOM, (0, 0)
     ),
     "remainder": FunctionRow(np.remainder, r"{0} \bmod {1}", PRODUCT, (PRODUCT, POWER)),
-    "pow": FunctionRow(np.power, "{0}^{{{1}}}", POWER, (ATOM, 0), "{0} ** {1}"),
+    "pow": FunctionRow(np.power, "{0}^{{{1}}}", POWER, (ATOM, 0)),
     "positive": FunctionRow(np.positive, "{0}", NEGATIVE, (PRODUCT,)),
     "negative": FunctionRow(np.negative, "-{0}", NEGATIVE, (PRODUCT,), "-{0}"),
     "abs": FunctionRow(np.abs, r"\left|{0}\right|"),
