@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +27,6 @@ EXAMPLES = (
     ("deltarule check runs/digits-lenet-1 --samples 32", "on more rows"),
 )
 _CHARACTERS = 12
-_TRIES = 8
-
-
-@dataclass(frozen=True)
-class ParameterCheck:
-    """How the check of one parameter ended.
-
-    result   what the check found, or None if every try failed
-    error    of the first try that named an operation, else of the first try; None if a try passed
-    kinks    tries that failed before the one that passed
-    """
-
-    result: GradientCheck | None
-    error: GradientError | None
-    kinks: int
 
 
 @click.command(cls=Command, examples=EXAMPLES)
@@ -67,83 +51,72 @@ def check(run: Path, samples: int, tolerance: float, best: bool, json: bool) -> 
     ones. The network is in training mode: dropout drops the same units each time, regularisation is part
     of the loss. A wrong gradient gives exit code 1 and the name of the first operation that is wrong.
 
-    Differences that cross a kink, such as a ReLU's, say nothing about the gradient. A parameter that fails is
-    therefore tried on other and fewer rows; it is wrong if it fails on all of them.
+    At a kink, such as a ReLU's at 0, a gradient between the one-sided derivatives is right.
     """
     saved = open_run(run, best)
     model = saved.model.astype("float64").train()
     parameters = dict(model.named_parameters())
     width = max((len(name) for name in parameters), default=0)
-    found: dict[str, ParameterCheck] = {}
+    loss = loss_of(saved, model, samples)
+    passed: dict[str, GradientCheck] = {}
+    wrong: dict[str, str] = {}
     if not json:
         click.echo(f"{saved.folder.path}, weights of epoch {saved.epoch}, float64, tolerance {tolerance:g}")
         click.echo(f"{'parameter':<{width}}  {'shape':<16}  {'compared':<14}  largest relative error")
     for name, parameter in parameters.items():
         # A few rows are too little for several threads.
         with matrix_threads(1):
-            each = found[name] = tried(saved, model, name, samples, tolerance)
+            try:
+                passed[name] = check_parameter(model, name, loss, tolerance)
+            except GradientError as error:
+                wrong[name] = str(error)
         if not json:
-            click.echo(f"{name:<{width}}  {parameter.shape!s:<16}  {_cells(each, parameter.size)}")
-    largest = max((each.result.max_error for each in found.values() if each.result), default=0.0)
-    wrong = {name: str(each.error) for name, each in found.items() if each.error is not None}
+            click.echo(
+                f"{name:<{width}}  {parameter.shape!s:<16}  {_cells(passed.get(name), parameter.size)}"
+            )
+    largest = max((each.max_error for each in passed.values()), default=0.0)
     if json:
-        passed = {
-            name: {"error": each.result.max_error, "compared": each.result.checked, "kinks": each.kinks}
-            for name, each in found.items()
-            if each.result is not None
+        compared = {
+            name: {"error": each.max_error, "compared": each.checked, "kinks": len(each.kinks)}
+            for name, each in passed.items()
         }
-        record = {"passed": not wrong, "largest_error": largest, "parameters": passed, "wrong": wrong}
+        record = {"passed": not wrong, "largest_error": largest, "parameters": compared, "wrong": wrong}
         click.echo(json_line({**record, "run_folder": str(saved.folder.path)}))
     if wrong:
         first, problem = next(iter(wrong.items()))
-        report(f"check: {len(wrong)} of {len(found)} gradients are wrong, first that of {first}: {problem}")
+        report(
+            f"check: {len(wrong)} of {len(parameters)} gradients are wrong, first that of {first}: {problem}"
+        )
         return FAILED
     if not json:
-        click.echo(f"all {len(found)} gradients are right; largest relative error {largest:.1e}")
+        click.echo(f"all {len(parameters)} gradients are right; largest relative error {largest:.1e}")
     return OK
 
 
-def _cells(each: ParameterCheck, size: int) -> str:
+def _cells(each: GradientCheck | None, size: int) -> str:
     """How a parameter was compared and how well it agreed, as the last columns of its line."""
-    if each.result is None:
+    if each is None:
         return "WRONG"
-    way = "elements" if each.result.checked == size else "directions"
-    compared = f"{each.result.checked} {way}"
-    kinks = f"  (try {each.kinks + 1}, after kinks)" if each.kinks else ""
-    return f"{compared:<14}  {each.result.max_error:.1e}{kinks}"
+    way = "elements" if each.checked == size else "directions"
+    compared = f"{each.checked} {way}"
+    kinks = f"  ({len(each.kinks)} at kinks)" if each.kinks else ""
+    return f"{compared:<14}  {each.max_error:.1e}{kinks}"
 
 
-def tried(saved: SavedRun, model: Module, name: str, samples: int, tolerance: float) -> ParameterCheck:
-    """Check a parameter on some rows, and as long as it fails on other and fewer rows."""
-    errors: list[GradientError] = []
-    first = 0
-    for _ in range(_TRIES):
-        try:
-            result = check_parameter(model, name, loss_of(saved, model, samples, first), tolerance)
-            return ParameterCheck(result, None, len(errors))
-        except GradientError as error:
-            errors.append(error)
-        first += samples
-        # Not a single row of several, which batch normalisation cannot take.
-        samples = max(min(samples, 2), samples // 2)
-    named = (error for error in errors if "operation is" in error.problem)
-    return ParameterCheck(None, next(named, errors[0]), len(errors))
-
-
-def loss_of(saved: SavedRun, model: Module, samples: int, first: int = 0) -> Callable[[], Tensor]:
-    """The loss of a run on some of its training data, regularisation included; the same in each call.
+def loss_of(saved: SavedRun, model: Module, samples: int) -> Callable[[], Tensor]:
+    """The loss of a run on the first rows of its training data, regularisation included.
 
     samples   rows, or texts of a few characters
-    first     of these rows, counted round and round
+    returns   a function that gives the same value in each call, as long as the parameters do not change
     """
     part = saved.dataset.train
     config = saved.config
     if saved.task == "text":
         time = min(_CHARACTERS, len(part))
         count = len(part) // time
-        chosen = _rows(samples, first, count)[:, np.newaxis] * time + np.arange(time)
+        chosen = np.arange(min(samples, count))[:, np.newaxis] * time + np.arange(time)
     else:
-        chosen = _rows(samples, first, len(part))
+        chosen = np.arange(min(samples, len(part)))
     inputs, targets = part.inputs[chosen], np.asarray(part.targets)[chosen]
     if targets.dtype.kind == "f":
         targets = targets.astype(np.float64)
@@ -159,11 +132,6 @@ def loss_of(saved: SavedRun, model: Module, samples: int, first: int = 0) -> Cal
         return value if penalty is None else value + penalty(model)
 
     return loss
-
-
-def _rows(samples: int, first: int, count: int) -> np.ndarray:
-    """So many row numbers from `first` on, or all rows if there are fewer."""
-    return (first + np.arange(min(samples, count))) % count
 
 
 def check_parameter(
