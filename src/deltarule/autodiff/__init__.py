@@ -9,6 +9,7 @@ from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Group, Operation
 from deltarule.autodiff.recording import enable_grad, is_grad_enabled, name_scope, no_grad
 from deltarule.autodiff.tensor import Tensor, as_tensor, tensor
+from deltarule.autodiff.threads import get_num_threads, set_num_threads
 from deltarule.autodiff.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "checkpoint",
     "default_float",
     "enable_grad",
+    "get_num_threads",
     "grad",
     "gradients",
     "hessian",
@@ -33,6 +35,7 @@ __all__ = [
     "name_scope",
     "no_grad",
     "set_default_dtype",
+    "set_num_threads",
     "tensor",
     "value_and_grad",
     "vjp",

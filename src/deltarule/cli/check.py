@@ -16,8 +16,8 @@ from deltarule.cli.exit_codes import FAILED, OK
 from deltarule.cli.figures import json_line
 from deltarule.cli.program import Command, report
 from deltarule.cli.saved_run import RUN, WEIGHTS, SavedRun, open_run
-from deltarule.cli.threads import matrix_threads
 from deltarule.errors import ArgumentError, GradientError
+from deltarule.kernels.threads import matrix_threads
 from deltarule.nn.module import Module
 from deltarule.operations.random import manual_seed
 from deltarule.training.evaluation import forward

@@ -15,9 +15,9 @@ from deltarule.cli.figures import json_line, ordered, said, shown
 from deltarule.cli.option_groups import with_options
 from deltarule.cli.program import Command
 from deltarule.cli.saved_run import RUN, WEIGHTS, SavedRun, open_run
-from deltarule.cli.threads import matrix_threads
 from deltarule.data import Part
 from deltarule.errors import ArgumentError, DataError
+from deltarule.kernels.threads import matrix_threads
 from deltarule.training import ClassificationMetrics, Metrics
 from deltarule.training import evaluate as measure
 

@@ -13,9 +13,9 @@ from deltarule.autodiff.tensor import Tensor
 from deltarule.cli.program import Command, report
 from deltarule.cli.sampling import check_sampling, draw, token_probabilities
 from deltarule.cli.saved_run import RUN, WEIGHTS, open_run
-from deltarule.cli.threads import matrix_threads
 from deltarule.data import Vocabulary
 from deltarule.errors import DataError
+from deltarule.kernels.threads import matrix_threads
 from deltarule.nn.module import Module
 
 EXAMPLES = (

@@ -16,8 +16,8 @@ from deltarule.cli.data_options import READING
 from deltarule.cli.option_groups import with_options
 from deltarule.cli.program import Command
 from deltarule.cli.saved_run import RUN, WEIGHTS, SavedRun, open_run
-from deltarule.cli.threads import matrix_threads
 from deltarule.errors import ArgumentError, NonFiniteError
+from deltarule.kernels.threads import matrix_threads
 from deltarule.training import predict as outputs_of
 from deltarule.training.atomic_file import write_atomic
 

@@ -23,10 +23,11 @@ from deltarule.cli.program import Command, report
 from deltarule.cli.resuming import resumed
 from deltarule.cli.saved_run import RUNS
 from deltarule.cli.settings import settle
-from deltarule.cli.threads import matrix_threads, threads_for
+from deltarule.cli.threads import threads_for
 from deltarule.cli.training_options import OUTPUT, UPDATES
 from deltarule.data import Dataset, load
 from deltarule.errors import ArgumentError, NonFiniteError
+from deltarule.kernels.threads import matrix_threads
 from deltarule.nn.module import Module
 from deltarule.training import Callback, Event, RunFolder, Trainer, TrainingInterrupted
 

@@ -135,12 +135,15 @@ def define(
     promoted: tuple[str, ...] | None = None,
     parameters: Mapping[str, Any] | None = None,
     kernel: Callable[..., Any] | None = None,
+    example: str = "",
 ) -> Callable[..., Tensor]:
     """Makes and registers an element-wise operation and returns the function that users call.
 
+    doc         first its sentence, which ends with a period; then what the row itself does not say
     floating    integers are converted to the default float first
     promoted    the inputs that share one element type, if not all; the rest keep theirs
     parameters  options with their defaults, written as numbers into the formula
+    example     lines of a doctest, in which deltarule is imported as dr; every public operation has one
     """
     options = dict(parameters or {})
     operation = Elementwise(name, inputs, value, gradients, tuple(options), kernel)
@@ -175,7 +178,7 @@ def define(
     # The module whose row it is, so that it can be found there (by pickle and by help).
     call.__module__ = sys._getframe(1).f_globals["__name__"]
     call.__signature__ = _signature(inputs, options)  # type: ignore[attr-defined]
-    call.__doc__ = _documented(doc, operation, floating)
+    call.__doc__ = _documented(doc, operation, floating, example)
     setattr(tensor_functions, name, call)
     return call
 
@@ -195,8 +198,8 @@ def _line(rule: Expression) -> str:
     return text[1:-1] if is_operator else text
 
 
-def _documented(doc: str, operation: Elementwise, floating: bool) -> str:
-    """The row's sentence with what the row itself says: formulas, inputs and errors."""
+def _documented(doc: str, operation: Elementwise, floating: bool, example: str) -> str:
+    """The row's sentence with what the row itself says: formulas, inputs and errors; last its example."""
     rules = {"y": operation.value, **{f"grad_{each}": rule for each, rule in operation.gradients.items()}}
     width = max(len(each) for each in rules)
     formulas = [f"    {each:<{width}} = {_line(rule)}" for each, rule in rules.items()]
@@ -211,6 +214,8 @@ def _documented(doc: str, operation: Elementwise, floating: bool) -> str:
         errors = f"ShapeError where the shapes do not fit together, {errors}"
     sentence, *rest = inspect.cleandoc(doc).split("\n\n", 1)
     parts = [sentence, "\n".join(formulas), "\n".join(facts), f"Raises {errors}.", *rest]
+    if example:
+        parts.append(f">>> import deltarule as dr\n{inspect.cleandoc(example)}")
     return "\n\n".join(parts) + "\n"
 
 
