@@ -5,7 +5,8 @@ import pytest
 
 from deltarule import nn
 from deltarule.autodiff.check import check_gradients
-from deltarule.autodiff.tensor import Tensor, tensor
+from deltarule.autodiff.conversion import tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import DTypeError, ShapeError
 from deltarule.nn.attention import attention_weights, scaled_dot_product_attention
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deltarule import nn
-from deltarule.autodiff.tensor import tensor
+from deltarule.autodiff.conversion import tensor
 from deltarule.errors import ArgumentError, DTypeError, OutOfBoundsError, ShapeError
 from deltarule.nn.containers import ModuleDict, ModuleList, Sequential
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from deltarule.autodiff.tensor import Tensor, tensor
+from deltarule.autodiff.conversion import tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, DTypeError, InPlaceError, ShapeError
 from deltarule.nn import init
 from deltarule.nn.module import Module, Parameter

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deltarule import nn
-from deltarule.autodiff.tensor import tensor
+from deltarule.autodiff.conversion import tensor
 from deltarule.operations.random import manual_seed
 
 

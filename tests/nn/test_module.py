@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from deltarule import nn
-from deltarule.autodiff.tensor import Tensor, tensor
+from deltarule.autodiff.conversion import tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, DTypeError, ShapeError
 
 

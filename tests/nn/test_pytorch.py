@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from deltarule import nn
-from deltarule.autodiff.tensor import Tensor, tensor
+from deltarule.autodiff.conversion import tensor
+from deltarule.autodiff.tensor import Tensor
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: its layers are not compared with")
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from deltarule.autodiff.backward import nodes_below
+from deltarule.autodiff.conversion import tensor
 from deltarule.autodiff.recording import no_grad
-from deltarule.autodiff.tensor import Tensor, tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, OutOfBoundsError, ShapeError
 from deltarule.nn import init
 from deltarule.nn.module import Module

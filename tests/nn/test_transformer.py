@@ -5,7 +5,7 @@ import pytest
 
 from deltarule import nn
 from deltarule.autodiff.check import check_gradients
-from deltarule.autodiff.tensor import tensor
+from deltarule.autodiff.conversion import tensor
 from deltarule.operations.activations import gelu
 
 

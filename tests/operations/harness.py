@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.backward import gradients, nodes_below
-from deltarule.autodiff.tensor import Tensor, tensor
+from deltarule.autodiff.conversion import tensor
+from deltarule.autodiff.tensor import Tensor
 
 Outputs = tuple[Tensor, ...]
 

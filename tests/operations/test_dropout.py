@@ -7,7 +7,7 @@ import pytest
 
 from deltarule.autodiff.backward import gradients
 from deltarule.autodiff.checkpoint import checkpoint
-from deltarule.autodiff.tensor import tensor
+from deltarule.autodiff.conversion import tensor
 from deltarule.operations.dropout import dropout, dropout2d
 from deltarule.operations.random import manual_seed
 

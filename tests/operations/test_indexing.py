@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltarule.autodiff.backward import gradients
+from deltarule.autodiff.conversion import tensor
 from deltarule.autodiff.formula.evaluate import solve
-from deltarule.autodiff.tensor import Tensor, tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import InPlaceError
 from deltarule.operations.embedding import embedding
 from deltarule.operations.gathering import index_add, scatter_add, take, take_along_axis

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deltarule.autodiff.tensor import Tensor, tensor
+from deltarule.autodiff.conversion import tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.operations.contrastive_loss import contrastive_loss
 from deltarule.operations.cross_entropy import cross_entropy
 from deltarule.operations.losses import huber_loss, l1_loss, mse_loss, smooth_l1_loss

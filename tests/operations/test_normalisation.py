@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deltarule.autodiff.conversion import tensor
 from deltarule.autodiff.recording import no_grad
-from deltarule.autodiff.tensor import tensor
 from deltarule.errors import InPlaceError
 from deltarule.operations.normalisation import batch_norm, layer_norm
 from deltarule.operations.reductions import sum

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from deltarule.autodiff.backward import gradients
+from deltarule.autodiff.conversion import tensor
 from deltarule.autodiff.formula.evaluate import solve
 from deltarule.autodiff.formula.formula import Call
 from deltarule.autodiff.formula.latex import latex_lines
 from deltarule.autodiff.operation import REGISTRY, Group
-from deltarule.autodiff.tensor import Tensor, tensor
+from deltarule.autodiff.tensor import Tensor
 from tests.operations.cases import CASES, ERRORS
 from tests.operations.harness import (
     Case,

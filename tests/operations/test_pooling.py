@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deltarule.autodiff.backward import gradients
-from deltarule.autodiff.tensor import tensor
+from deltarule.autodiff.conversion import tensor
 from deltarule.operations.pooling import max_pool2d
 
 

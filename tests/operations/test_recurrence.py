@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from deltarule.autodiff.backward import gradients, nodes_below
+from deltarule.autodiff.conversion import tensor
 from deltarule.autodiff.operation import REGISTRY
-from deltarule.autodiff.tensor import Tensor, tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.operations.recurrence import gru, lstm, lstm_cell, rnn
 from tests.operations.recurrence_reference import lstm_step, sequence
 

@@ -10,7 +10,7 @@ import pytest
 
 import deltarule as dr
 from deltarule.autodiff.backward import gradients
-from deltarule.autodiff.tensor import tensor
+from deltarule.autodiff.conversion import tensor
 from deltarule.operations import cumulative, extremes, norms, products, reductions, sorting
 from deltarule.operations.softmax import log_softmax, logsumexp, softmax
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from deltarule.autodiff.backward import gradients
+from deltarule.autodiff.conversion import tensor
 from deltarule.autodiff.formula.latex import latex_lines
-from deltarule.autodiff.tensor import tensor
 from deltarule.errors import InPlaceError
 from deltarule.operations.arrangement import flip
 from deltarule.operations.joining import concat, split, stack, unstack

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deltarule.autodiff.tensor import Tensor, tensor
+from deltarule.autodiff.conversion import tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, DTypeError, NonFiniteError
 from deltarule.optim import clip_grad_norm_, clip_grad_value_
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deltarule.autodiff.tensor import Tensor, tensor
+from deltarule.autodiff.conversion import tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, DTypeError, GraphError, InPlaceError, ShapeError
 from deltarule.operations.arithmetic import multiply
 from deltarule.operations.reductions import sum

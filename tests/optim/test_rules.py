@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deltarule.autodiff.tensor import Tensor, tensor
+from deltarule.autodiff.conversion import tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from tests.optim import reference_rules
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deltarule.autodiff.tensor import tensor
+from deltarule.autodiff.conversion import tensor
 from deltarule.errors import ArgumentError
 from deltarule.optim import (
     SGD,

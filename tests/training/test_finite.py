@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from deltarule.autodiff.conversion import tensor
 from deltarule.autodiff.finite import is_finite, locate_nonfinite, locate_nonfinite_gradient
 from deltarule.autodiff.recording import name_scope
-from deltarule.autodiff.tensor import Tensor, tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.operations.functions import exp, log, sqrt
 from deltarule.operations.reductions import sum as total
 from deltarule.operations.softmax import softmax

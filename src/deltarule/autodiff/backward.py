@@ -17,6 +17,8 @@ import numpy as np
 
 from deltarule.autodiff import operation as operation_module
 from deltarule.autodiff import tensor as tensor_module
+from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.dtypes import require_floating
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import (
     require_gradient_count,
@@ -24,7 +26,7 @@ from deltarule.autodiff.operation import (
     require_gradient_tensors,
 )
 from deltarule.autodiff.recording import enable_grad, no_grad
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor, require_floating
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import GraphError, ShapeError
 
 Observer = Callable[[Node, Sequence[Any], Sequence[Any]], None]

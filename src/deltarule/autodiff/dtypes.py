@@ -65,3 +65,13 @@ def promoted_dtype(dtypes: list[np.dtype[Any]], scalars: list[Any]) -> np.dtype[
             rank = scalar_rank
     assert common is not None
     return common
+
+
+def require_floating(dtype: np.dtype[Any], who: str) -> None:
+    """Raises DTypeError unless tensors of this type can be differentiated."""
+    if not is_floating(dtype):
+        raise DTypeError(
+            who,
+            f"only floating tensors have gradients, this one is {dtype}",
+            "Convert it first: x.astype(dr.float32).",
+        )

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.backward import gradients
+from deltarule.autodiff.conversion import as_tensor, tensor
+from deltarule.autodiff.dtypes import require_floating
 from deltarule.autodiff.operation import REGISTRY, apply, identity
 from deltarule.autodiff.recording import enable_grad, recording
-from deltarule.autodiff.tensor import Tensor, as_tensor, require_floating, tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, GraphError, ShapeError
 
 Function = Callable[..., Any]

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import DTypeError, ShapeError
 from deltarule.operations.arithmetic import add, multiply, where
 from deltarule.operations.dropout import dropout

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deltarule.autodiff.dtypes import require_floating
 from deltarule.autodiff.recording import no_grad
-from deltarule.autodiff.tensor import Array, Tensor, require_floating
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError, ShapeError
 from deltarule.nn.module import Module
 from deltarule.operations import random

@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from deltarule.autodiff.conversion import tensor
+from deltarule.autodiff.dtypes import require_floating
 from deltarule.autodiff.recording import name_scope, recording
-from deltarule.autodiff.tensor import Array, Tensor, require_floating, tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DeltaruleError, DTypeError, ShapeError
 
 Self = TypeVar("Self", bound="Module")

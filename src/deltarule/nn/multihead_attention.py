@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.tensor import Tensor, as_tensor
+from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, DTypeError, ShapeError
 from deltarule.nn import init
 from deltarule.nn.attention import attention_weights

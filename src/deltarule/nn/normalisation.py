@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.dtypes import default_float
-from deltarule.autodiff.tensor import Tensor, as_tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.nn import init
 from deltarule.nn.module import Module

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.recording import name_scope
-from deltarule.autodiff.tensor import Tensor, as_tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, OutOfBoundsError, ShapeError
 from deltarule.nn import init
 from deltarule.nn.module import Module

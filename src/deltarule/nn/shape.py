@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from deltarule.autodiff.tensor import Tensor, as_tensor
+from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.nn.module import Module
 from deltarule.operations.shape import flatten, reshape

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.dtypes import default_float
 from deltarule.autodiff.recording import no_grad
-from deltarule.autodiff.tensor import Tensor, as_tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError
 from deltarule.nn.cost import multiply_adds
 from deltarule.nn.embedding import Embedding

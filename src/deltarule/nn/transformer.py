@@ -6,7 +6,8 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from deltarule.autodiff.tensor import Tensor, as_tensor
+from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import DTypeError
 from deltarule.nn.activation import activation as activation_named
 from deltarule.nn.containers import ModuleList

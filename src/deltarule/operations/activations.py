@@ -22,19 +22,27 @@ sigmoid = define(
     y[i] = 1 / (1 + e^−x[i]);  local gradient y (1 − y), at most 1/4
 
     It opens into four gates: negative, exp, add, divide.
-
-    >>> import deltarule as dr
-    >>> dr.sigmoid(dr.tensor(0.0)).item()
-    0.5
     """,
     floating=True,
     kernel=kernels.sigmoid,
+    example="""
+    >>> dr.sigmoid(dr.tensor([-1000.0, 1000.0]))
+    tensor([0., 1.], dtype=float32)
+    >>> dr.value_and_grad(dr.sigmoid)(0.0)
+    (tensor(0.5, dtype=float32), tensor(0.25, dtype=float32))
+    """,
 )  # fmt: skip
 relu = define(
     "relu", ("x",), function("maximum", x, Number(0)), {"x": upstream * greater(x, 0.0)},
     """Rectified linear unit max(x, 0). The gradient at 0 is 0.
 
     Source: Nair & Hinton 2010; Glorot, Bordes & Bengio 2011.
+    """,
+    example="""
+    >>> x = dr.tensor([-1.0, 0.0, 2.0], requires_grad=True)
+    >>> dr.relu(x).sum().backward()
+    >>> dr.relu(x).tolist(), x.grad.tolist()
+    ([0.0, 0.0, 2.0], [0.0, 0.0, 1.0])
     """,
 )  # fmt: skip
 _slope, _alpha, _beta = Symbol("negative_slope", 0), Symbol("alpha", 0), Symbol("beta", 0)
@@ -47,6 +55,12 @@ leaky_relu = define(
     """,
     floating=True,
     parameters={"negative_slope": 0.01},
+    example="""
+    >>> dr.leaky_relu(dr.tensor([-4.0, 2.0]), negative_slope=0.25)
+    tensor([-1.,  2.], dtype=float32)
+    >>> dr.grad(dr.leaky_relu)(-4.0, 0.25)
+    tensor(0.25, dtype=float32)
+    """,
 )  # fmt: skip
 # Both branches are computed: the exponent is kept from overflowing where x is positive.
 _not_positive = function("minimum", x, 0.0)
@@ -59,6 +73,12 @@ elu = define(
     """,
     floating=True,
     parameters={"alpha": 1.0},
+    example="""
+    >>> dr.elu(dr.tensor([-dr.inf, 0.0, 2.0]))
+    tensor([-1.,  0.,  2.], dtype=float32)
+    >>> dr.elu(dr.tensor([-dr.inf, 0.0, 2.0]), alpha=0.5)
+    tensor([-0.5,  0. ,  2. ], dtype=float32)
+    """,
 )  # fmt: skip
 softplus = define(
     "softplus", ("x",), function("log", 1.0 + function("exp", _beta * x)) / _beta,
@@ -70,12 +90,24 @@ softplus = define(
     floating=True,
     parameters={"beta": 1.0},
     kernel=kernels.softplus,
+    example="""
+    >>> round(dr.softplus(0.0).item(), 4), dr.softplus(1000.0).item()
+    (0.6931, 1000.0)
+    >>> dr.grad(dr.softplus)(0.0)
+    tensor(0.5, dtype=float32)
+    """,
 )  # fmt: skip
 _gate = function("sigmoid", x)
 silu = define(
     "silu", ("x",), x * _gate, {"x": upstream * (_gate * (1.0 + x * (1.0 - _gate)))},
     """x · σ(x), also called swish. Source: Elfwing, Uchibe & Doya 2018.""",
     floating=True,
+    example="""
+    >>> [round(value, 4) for value in dr.silu([-1.0, 0.0, 1.0]).tolist()]
+    [-0.2689, 0.0, 0.7311]
+    >>> dr.grad(dr.silu)(0.0)
+    tensor(0.5, dtype=float32)
+    """,
 )  # fmt: skip
 
 
@@ -109,6 +141,14 @@ def gelu(x: Any, /, approximate: str = "none") -> Tensor:
     approximate  "none", or "tanh" for ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))), as GPT-2 uses it
 
     Raises ArgumentError for another word. Source: Hendrycks & Gimpel 2016.
+
+    >>> import deltarule as dr
+    >>> [round(value, 3) for value in dr.gelu([-1.0, 0.0, 2.0]).tolist()]
+    [-0.159, 0.0, 1.954]
+    >>> [round(value, 3) for value in dr.gelu([-1.0, 0.0, 2.0], approximate="tanh").tolist()]
+    [-0.159, 0.0, 1.955]
+    >>> dr.grad(dr.gelu)(0.0)
+    tensor(0.5, dtype=float32)
     """
     if approximate == "none":
         return _gelu(x)

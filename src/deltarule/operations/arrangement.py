@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
@@ -19,7 +20,7 @@ from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Operation, Shape, apply, register
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ShapeError
 from deltarule.operations.axes import axis_position, axis_positions, whole_number
 from deltarule.operations.repetition import repeat, tile

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import Equation, Expression, Symbol, array_function, letters
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Operation, Shape, apply, register
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ShapeError
 from deltarule.operations.axes import axis_position, axis_positions
 
@@ -93,12 +94,22 @@ def permute_dims(x: Any, /, axes: Sequence[int] | None = None) -> Tensor:
 
 
 def permute(x: Any, /, *dims: Any) -> Tensor:
-    """PyTorch's name of `permute_dims`; the axes as a tuple or one after another."""
+    """PyTorch's name of `permute_dims`; the axes as a tuple or one after another.
+
+    >>> import deltarule as dr
+    >>> dr.permute(dr.zeros((2, 3, 4)), 2, 0, 1).shape
+    (4, 2, 3)
+    """
     return permute_dims(x, dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims)
 
 
 def swapaxes(x: Any, /, axis1: int, axis2: int) -> Tensor:
-    """Two axes exchanged. Raises ShapeError if one does not exist."""
+    """Two axes exchanged. Raises ShapeError if one does not exist.
+
+    >>> import deltarule as dr
+    >>> dr.swapaxes(dr.zeros((2, 3, 4)), 0, -1).shape
+    (4, 3, 2)
+    """
     x = as_tensor(x)
     first, second = axis_position("swapaxes", axis1, x.ndim), axis_position("swapaxes", axis2, x.ndim)
     order = list(range(x.ndim))

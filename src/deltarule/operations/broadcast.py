@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
@@ -19,7 +20,7 @@ from deltarule.autodiff.formula.expression import (
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Operation, Shape, apply, register
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ShapeError
 
 
@@ -146,6 +147,12 @@ def broadcast_to(x: Any, /, shape: Sequence[int]) -> Tensor:
     y[i, j, ...] = x[j, ...]
 
     Raises ShapeError where an axis is neither equal nor 1. Gradient: the sum over the new axes.
+
+    >>> import deltarule as dr
+    >>> x = dr.tensor([1.0, 2.0], requires_grad=True)
+    >>> dr.broadcast_to(x, (3, 2)).sum().backward()
+    >>> x.grad
+    tensor([3., 3.], dtype=float32)
     """
     return apply(BROADCAST_TO, as_tensor(x), shape=tuple(int(extent) for extent in shape))
 
@@ -154,6 +161,10 @@ def sum_to(x: Any, shape: Sequence[int]) -> Tensor:
     """Sums x over the axes along which `shape` would be broadcast to it: the inverse gesture.
 
     Raises ShapeError where `shape` does not broadcast to x's shape.
+
+    >>> import deltarule as dr
+    >>> dr.sum_to(dr.tensor([[1.0, 2.0], [3.0, 4.0]]), (1, 2))
+    tensor([[4., 6.]], dtype=float32)
     """
     x = as_tensor(x)
     target = tuple(shape)
@@ -165,7 +176,12 @@ SUM_TO = register(_SumTo)
 
 
 def broadcast_arrays(*arrays: Any) -> list[Tensor]:
-    """All arrays spread to their common shape. Raises ShapeError if there is none."""
+    """All arrays spread to their common shape. Raises ShapeError if there is none.
+
+    >>> import deltarule as dr
+    >>> [each.shape for each in dr.broadcast_arrays(dr.zeros((2, 1)), dr.zeros(3))]
+    [(2, 3), (2, 3)]
+    """
     tensors = [as_tensor(array) for array in arrays]
     shape = broadcast_shape("broadcast_arrays", *(tensor.shape for tensor in tensors))
     return [tensor if tensor.shape == shape else broadcast_to(tensor, shape) for tensor in tensors]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import Equation, Expression, Sum, function
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Group, Shape, apply, register
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError
 from deltarule.kernels import losses as kernels
 from deltarule.operations.arithmetic import add, divide, multiply, negative

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor, common_dtype
 from deltarule.autodiff.dtypes import default_float
 from deltarule.autodiff.formula.expression import Expression, Function, Number, Symbol, substitute, symbols_in
 from deltarule.autodiff.formula.formula import Call, Formula
@@ -21,7 +22,7 @@ from deltarule.autodiff.formula.functions import FUNCTIONS
 from deltarule.autodiff.formula.source import compile_expressions, source
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import REGISTRY, Group, Shape, record
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor, common_dtype
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError
 from deltarule.kernels.elementwise import array_functions
 from deltarule.operations.broadcast import broadcast_shape, sum_array_to, sum_to

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
@@ -24,7 +25,7 @@ from deltarule.autodiff.formula.formula import Call, Form, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Operation, Shape, apply, register
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ShapeError
 from deltarule.kernels import reductions as kernels
 from deltarule.operations.arithmetic import multiply

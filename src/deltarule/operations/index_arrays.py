@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.operation import Shape
-from deltarule.autodiff.tensor import Tensor, as_tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import DTypeError, OutOfBoundsError, ShapeError
 from deltarule.operations.broadcast import broadcast_to
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.operation import Shape, apply
-from deltarule.autodiff.tensor import Tensor, as_tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, DTypeError, OutOfBoundsError, ShapeError
 from deltarule.operations.along_axis import scatter_add, take_along_axis
 from deltarule.operations.broadcast import broadcast_shape

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
@@ -22,7 +23,7 @@ from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Group, Operation, Shape, apply, register
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError, ShapeError
 from deltarule.operations.axes import axis_position, whole_number
 from deltarule.operations.elementwise import promote

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import (
     ArrayFunction,
     Equation,
@@ -18,7 +19,7 @@ from deltarule.autodiff.formula.expression import (
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Operation, Shape, apply, register
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ShapeError
 from deltarule.kernels import linear_algebra as kernels
 from deltarule.operations.broadcast import sum_array_to, sum_to

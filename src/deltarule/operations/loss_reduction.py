@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
@@ -22,7 +23,7 @@ from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.formula.source import compile_expressions
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import REGISTRY, Group, Shape, apply
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.kernels.elementwise import array_functions
 from deltarule.operations.broadcast import broadcast_to

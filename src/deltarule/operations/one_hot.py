@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.dtypes import default_float
 from deltarule.autodiff.formula.expression import Equation, Index, array_function, equal, letters
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.operation import Operation, Shape, apply, register
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError, OutOfBoundsError
 from deltarule.operations.axes import whole_number
 from deltarule.operations.index_arrays import index_tensor

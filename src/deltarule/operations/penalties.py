@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
@@ -20,7 +21,7 @@ from deltarule.autodiff.formula.expression import (
 from deltarule.autodiff.formula.formula import Call, Form, Formula, form
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Group, Operation, Shape, apply, register
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError
 from deltarule.operations.arithmetic import abs, add, multiply, square
 from deltarule.operations.elementwise import promote

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
@@ -23,7 +24,7 @@ from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Group, Operation, Shape, apply, register
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.kernels import products as kernels
 from deltarule.kernels.reductions import kept
 from deltarule.operations.arithmetic import multiply

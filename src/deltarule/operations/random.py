@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.checkpoint import replay_with
-from deltarule.autodiff.dtypes import default_float
-from deltarule.autodiff.tensor import Array, Tensor, require_floating
+from deltarule.autodiff.dtypes import default_float, require_floating
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError, ShapeError
 
 _generators: list[np.random.Generator] = []

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import Equation, Sum, Symbol, function
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Group, Operation, Shape, apply, register
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.kernels import reductions as kernels
 from deltarule.operations.arithmetic import divide, multiply, square, subtract, where

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import Equation, Expression, Sum, Symbol, array_function, letters
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Group, Shape, apply, register
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.operations.axes import axis_position, whole_number
 from deltarule.operations.broadcast import broadcast_to

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
@@ -20,7 +21,7 @@ from deltarule.autodiff.formula.expression import (
 from deltarule.autodiff.formula.formula import Call, Form, Formula, form
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Operation, Shape, apply, register
-from deltarule.autodiff.tensor import Array, Tensor, as_tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.operations.axes import axis_position, axis_positions, whole_number
 from deltarule.operations.axis_order import moveaxis, permute, permute_dims, swapaxes
@@ -215,7 +216,12 @@ def expand_dims(x: Any, /, axis: Any = 0) -> Tensor:
 
 
 def unsqueeze(x: Any, /, dim: Any) -> Tensor:
-    """A new axis of length 1 at `dim`: PyTorch's name of `expand_dims`."""
+    """A new axis of length 1 at `dim`: PyTorch's name of `expand_dims`.
+
+    >>> import deltarule as dr
+    >>> dr.unsqueeze(dr.zeros((2, 3)), 1).shape
+    (2, 1, 3)
+    """
     return expand_dims(x, dim)
 
 

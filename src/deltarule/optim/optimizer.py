@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.tensor import Array, Tensor, require_floating
+from deltarule.autodiff.dtypes import require_floating
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError, GraphError, ShapeError
 
 Group = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from deltarule.autodiff.tensor import tensor
+from deltarule.autodiff.conversion import tensor
 from deltarule.errors import ArgumentError, DTypeError, OutOfBoundsError, ShapeError
 from deltarule.operations.contrastive_loss import contrastive_loss
 from deltarule.operations.cross_entropy import cross_entropy

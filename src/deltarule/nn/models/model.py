@@ -10,7 +10,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from deltarule.autodiff.tensor import Tensor, as_tensor
+from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.nn.module import Module
 from deltarule.nn.sizes import choice, whole_number

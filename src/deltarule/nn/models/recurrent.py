@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from deltarule.autodiff.tensor import Tensor, as_tensor
+from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.nn import init
 from deltarule.nn.dropout import Dropout

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.operation import Shape
-from deltarule.autodiff.tensor import Tensor, as_tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import DTypeError, ShapeError
 from deltarule.operations.elementwise import promote
 
