@@ -234,6 +234,15 @@ def gradients(
     upstream      ∂L/∂output for each output; may be left out for single elements
     create_graph  record the pass, so that the results can be differentiated again
     returns       for each input its gradient, or None where the outputs do not depend on it
+
+    >>> import deltarule as dr
+    >>> x = dr.tensor(3.0, requires_grad=True)
+    >>> y = x * x
+    >>> loss = 5.0 * y
+    >>> dr.gradients(loss, [x, y, dr.tensor(1.0)])
+    [tensor(30., dtype=float32), tensor(5., dtype=float32), None]
+    >>> x.grad is None
+    True
     """
     roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     given = [None] * len(roots) if upstream is None else list(upstream)

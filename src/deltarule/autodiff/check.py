@@ -34,6 +34,10 @@ class GradientCheck:
     checked      number of elements, or of random directions for large inputs
     kinks        (input position, element) where the function has a kink and the gradient lies
                  between its one-sided derivatives
+
+    >>> import deltarule as dr
+    >>> dr.check_gradients(dr.relu, dr.tensor([0.0, 1.0], dtype=dr.float64)).kinks
+    ((0, (0,)),)
     """
 
     max_error: float

@@ -77,7 +77,15 @@ def _unwrapped(data: Any) -> Any:
 
 
 def as_tensor(value: Any, dtype: Any = None) -> Tensor:
-    """The value itself if it is a tensor (of that dtype), else a new constant with a copy of it."""
+    """The value itself if it is a tensor (of that dtype), else a new constant with a copy of it.
+
+    >>> import deltarule as dr
+    >>> x = dr.tensor([1.0, 2.0])
+    >>> dr.as_tensor(x) is x
+    True
+    >>> dr.as_tensor([1, 2])
+    tensor([1, 2])
+    """
     if isinstance(value, Tensor) and (dtype is None or value.dtype == dtype):
         return value
     return tensor(value, dtype=dtype)

@@ -13,12 +13,26 @@ _default_float = np.dtype(np.float32)
 
 
 def default_float() -> np.dtype[Any]:
-    """The floating type that Python floats and integer results of e.g. `mean` take: float32."""
+    """The floating type that Python floats and integer results of e.g. `mean` take: float32.
+
+    >>> import deltarule as dr
+    >>> dr.default_float() == dr.tensor(0.5).dtype == dr.float32
+    True
+    """
     return _default_float
 
 
 def set_default_dtype(dtype: Any) -> None:
-    """Sets the floating type of Python floats; float32 (the default), float64 or float16."""
+    """Sets the floating type of Python floats; float32 (the default), float64 or float16.
+
+    >>> import deltarule as dr
+    >>> dr.set_default_dtype(dr.float64)
+    >>> dr.tensor(0.1)
+    tensor(0.1, dtype=float64)
+    >>> dr.set_default_dtype(dr.float32)
+    >>> dr.tensor(0.1)
+    tensor(0.1, dtype=float32)
+    """
     global _default_float
     chosen = np.dtype(dtype)
     if chosen.kind != "f":

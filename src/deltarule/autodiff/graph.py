@@ -55,6 +55,17 @@ class Graph:
     nodes    the record itself
 
     Raises GraphError if a part of the graph was freed by a backward pass.
+
+    >>> import deltarule as dr
+    >>> x = dr.tensor([1.0, 2.0], requires_grad=True)
+    >>> x.name = "x"
+    >>> graph = dr.Graph(dr.square(x * 2.0).sum())
+    >>> print(graph)
+    v2 (2,) = multiply(x, 2)
+    v3 (2,) = square(v2)
+    v4 () = sum(v3)
+    >>> graph.gradients()[graph.number_of(x)]
+    array([ 8., 16.], dtype=float32)
     """
 
     def __init__(self, *results: Tensor):

@@ -30,6 +30,14 @@ class Node:
     scope        dotted name of the layer that called it
     order        position in the order of recording: inputs always come before
     versions     how often each input, then the output, had been written into by then
+
+    >>> import deltarule as dr
+    >>> x = dr.tensor(3.0, requires_grad=True)
+    >>> node = (x * 2.0).node
+    >>> node.operation, node.inputs[0] is x, node.values
+    (<operation multiply>, True, (array(6., dtype=float32),))
+    >>> node.needs(0), node.needs(1)
+    (True, False)
     """
 
     __slots__ = (

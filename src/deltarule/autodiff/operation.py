@@ -32,6 +32,13 @@ class Operation:
     saves       whether `forward` returns (value, saved), where `saved` is for `backward_kernel`
     view        whether the output may share its first input's memory
     symbols     name -> (scalar LaTeX, matrix LaTeX), where the default would not do
+
+    >>> import deltarule as dr
+    >>> multiply = (dr.tensor(3.0, requires_grad=True) * 2.0).node.operation
+    >>> multiply.name, multiply.inputs, multiply.reads
+    ('multiply', ('a', 'b'), ('a', 'b'))
+    >>> multiply.shape((2, 1), (3,))
+    (2, 3)
     """
 
     name: ClassVar[str] = ""
@@ -104,6 +111,15 @@ class Group(Operation):
 
     `open` is its definition: its finer graph, its reference in tests and its second derivative.
     Without kernels of its own a group computes and differentiates by `open`.
+
+    >>> import deltarule as dr
+    >>> x = dr.tensor(0.5, requires_grad=True)
+    >>> sigmoid = dr.sigmoid(x).node.operation
+    >>> print(dr.Graph(sigmoid.open(x)))
+    v1 () = negative(v0)
+    v2 () = exp(v1)
+    v4 () = add(1, v2)
+    v6 () = divide(1, v4)
     """
 
     def open(self, *inputs: Tensor, **parameters: Any) -> Any:

@@ -65,13 +65,29 @@ class no_grad(_SetRecording):
 
 
 class enable_grad(_SetRecording):
-    """Records again inside a `no_grad` block."""
+    """Records again inside a `no_grad` block.
+
+    >>> import deltarule as dr
+    >>> x = dr.tensor(2.0, requires_grad=True)
+    >>> with dr.no_grad():
+    ...     with dr.enable_grad():
+    ...         y = x * x
+    >>> y.requires_grad
+    True
+    """
 
     enabled = True
 
 
 def is_grad_enabled() -> bool:
-    """True where operations on tensors that need a gradient are recorded."""
+    """True where operations on tensors that need a gradient are recorded.
+
+    >>> import deltarule as dr
+    >>> with dr.no_grad():
+    ...     inside = dr.is_grad_enabled()
+    >>> dr.is_grad_enabled(), inside
+    (True, False)
+    """
     return recording.enabled
 
 

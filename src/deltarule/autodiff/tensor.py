@@ -34,6 +34,18 @@ class Tensor:
     grad                       the collected gradient, a Tensor of the same shape and dtype, or None
     requires_grad              whether gradients flow to this tensor
     node                       the recorded operation that made it, or None for a leaf
+
+    >>> import deltarule as dr
+    >>> x = dr.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> x.shape, x.ndim, x.size, x.dtype == dr.float32
+    ((2, 2), 2, 4, True)
+    >>> y = (x * x).sum()
+    >>> y.node.operation.name, x.node is None
+    ('sum', True)
+    >>> y.backward()
+    >>> x.grad
+    tensor([[2., 4.],
+            [6., 8.]], dtype=float32)
     """
 
     __slots__ = (
@@ -98,7 +110,13 @@ class Tensor:
 
     @property
     def is_leaf(self) -> bool:
-        """True where no recorded operation made this tensor."""
+        """True where no recorded operation made this tensor.
+
+        >>> import deltarule as dr
+        >>> x = dr.tensor(2.0, requires_grad=True)
+        >>> x.is_leaf, (x * x).is_leaf
+        (True, False)
+        """
         return self.node is None
 
     @property
@@ -121,7 +139,12 @@ class Tensor:
 
     @property
     def data(self) -> Array:
-        """The elements as a read-only array that shares this tensor's memory."""
+        """The elements as a read-only array that shares this tensor's memory.
+
+        >>> import deltarule as dr
+        >>> dr.tensor([1.0, 2.0]).data.flags.writeable
+        False
+        """
         view = self._array.view()
         view.flags.writeable = False
         return view
@@ -131,11 +154,20 @@ class Tensor:
 
         Write through `x[key] = value`, or into `x.numpy().copy()`: an array that a recorded graph
         needs must not change behind its back. (PyTorch's `numpy()` hands out a writable one.)
+
+        >>> import deltarule as dr
+        >>> dr.tensor([1.0, 2.0], dtype=dr.float64).numpy()
+        array([1., 2.])
         """
         return self.data
 
     def item(self) -> Any:
-        """The only element, as a Python number. Raises ShapeError if there are more."""
+        """The only element, as a Python number. Raises ShapeError if there are more.
+
+        >>> import deltarule as dr
+        >>> dr.tensor([[2.5]]).item()
+        2.5
+        """
         if self._array.size != 1:
             raise ShapeError(
                 "item",
@@ -145,11 +177,24 @@ class Tensor:
         return self._array.item()
 
     def tolist(self) -> Any:
-        """The elements as nested Python lists."""
+        """The elements as nested Python lists.
+
+        >>> import deltarule as dr
+        >>> dr.tensor([[1, 2], [3, 4]]).tolist()
+        [[1, 2], [3, 4]]
+        """
         return self._array.tolist()
 
     def detach(self) -> Tensor:
-        """The same elements (shared memory) outside the graph: no gradient flows through it."""
+        """The same elements (shared memory) outside the graph: no gradient flows through it.
+
+        >>> import deltarule as dr
+        >>> x = dr.tensor(3.0, requires_grad=True)
+        >>> y = x * x.detach()
+        >>> y.backward()
+        >>> x.grad
+        tensor(3., dtype=float32)
+        """
         detached = Tensor(self._array)
         detached._version = self._version
         return detached
@@ -158,6 +203,12 @@ class Tensor:
         """Writes all elements in place and counts a version; never recorded.
 
         values   anything that broadcasts to this tensor's shape
+
+        >>> import deltarule as dr
+        >>> x = dr.zeros((2, 2))
+        >>> x.assign([1.0, 2.0])
+        >>> x.tolist()
+        [[1.0, 2.0], [1.0, 2.0]]
         """
         self[...] = values
 
@@ -218,7 +269,15 @@ class Tensor:
         _backward(self, gradient, retain_graph=retain_graph, create_graph=create_graph)
 
     def retain_grad(self) -> Tensor:
-        """Asks the backward pass to keep this intermediate tensor's gradient in `.grad` too."""
+        """Asks the backward pass to keep this intermediate tensor's gradient in `.grad` too.
+
+        >>> import deltarule as dr
+        >>> x = dr.tensor(3.0, requires_grad=True)
+        >>> y = (x * x).retain_grad()
+        >>> (2.0 * y).backward()
+        >>> y.grad
+        tensor(2., dtype=float32)
+        """
         if not self._requires_grad:
             raise GraphError(
                 "retain_grad",
@@ -229,7 +288,18 @@ class Tensor:
         return self
 
     def zero_grad(self) -> None:
-        """Forgets the collected gradient."""
+        """Forgets the collected gradient.
+
+        >>> import deltarule as dr
+        >>> x = dr.tensor(3.0, requires_grad=True)
+        >>> (2 * x).backward()
+        >>> (2 * x).backward()
+        >>> x.grad
+        tensor(4., dtype=float32)
+        >>> x.zero_grad()
+        >>> x.grad is None
+        True
+        """
         self.grad = None
 
     if TYPE_CHECKING:
@@ -345,7 +415,12 @@ class Tensor:
         return self._array.__dlpack_device__()
 
     def to_device(self, device: str, /, *, stream: Any = None) -> Tensor:
-        """This tensor, for the only device there is: "cpu"."""
+        """This tensor, for the only device there is: "cpu".
+
+        >>> import deltarule as dr
+        >>> dr.tensor(1.0).to_device("cpu").device
+        'cpu'
+        """
         if device != "cpu":
             raise DTypeError("to_device", f"expected 'cpu', got {device!r}", "deltarule computes on CPUs.")
         return self

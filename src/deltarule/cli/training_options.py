@@ -72,7 +72,7 @@ UPDATES = (
         "--schedule",
         type=click.Choice(SCHEDULES),
         help="How the learning rate changes: by steps, exponentially, along a cosine, or when the validation "
-        "loss no longer falls.  [default: none]",
+        "figure no longer improves.  [default: none; exponential for large sets]",
     ),
     click.option(
         "--warm-up",

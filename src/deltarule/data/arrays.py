@@ -16,6 +16,9 @@ class Arrays(NamedTuple):
     targets        (rows,) or (rows, outputs), or None where there are only inputs
     test_inputs    the file's own test part, or None
     test_targets   its targets, or None
+
+        >>> Arrays(np.zeros((3, 2)), np.array([0, 1, 1])).inputs.shape
+        (3, 2)
     """
 
     inputs: np.ndarray

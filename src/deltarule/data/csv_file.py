@@ -39,6 +39,16 @@ def read_csv(
     Raises DataError naming the file and the line for rows with too many or too few fields, unclosed
     quotes, a repeated column name, and for files that are empty or hold only a header.
     Source: RFC 4180, Common Format and MIME Type for CSV Files.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "people.csv")
+        ...     _ = path.write_text("name;age\\nAda;3,5\\nAlan;?\\n")
+        ...     table = read_csv(path)
+        >>> table.names, table.numbers("age")
+        (('name', 'age'), array([3.5, nan]))
+        >>> table.notes
+        ('commas within numbers are read as decimal points',)
     """
     who = str(path)
     if delimiter is not None and (

@@ -39,6 +39,13 @@ def read_idx(path: str | Path) -> np.ndarray:
     Raises DataError naming the file and the byte for a wrong magic number, an unknown element type, and
     fewer or more bytes than the axes say.
     Source: LeCun, Cortes & Burges, The MNIST Database of Handwritten Digits, "File formats".
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "labels-idx1-ubyte")
+        ...     _ = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 5, 0, 4]))
+        ...     print(read_idx(path))
+        [5 0 4]
     """
     return parse_idx(read_bytes(path), str(path))
 
@@ -126,6 +133,15 @@ def read_idx_folder(folder: str | Path) -> Arrays:
 
     Raises DataError if training images or labels are missing, if several files claim the same place, or if
     there are not as many labels as images.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     images = Path(folder, "train-images")
+        ...     _ = images.write_bytes(b"\\0\\0\\x08\\2" + b"\\0\\0\\0\\2" * 2 + b"ink!")
+        ...     _ = Path(folder, "train-labels").write_bytes(b"\\0\\0\\x08\\1" + b"\\0\\0\\0\\2" + b"\\0\\1")
+        ...     arrays = read_idx_folder(folder)
+        >>> arrays.inputs.shape, arrays.targets.tolist(), arrays.test_inputs
+        ((2, 2), [0, 1], None)
     """
     folder = Path(folder)
     found: dict[tuple[str, str], list[Path]] = {}

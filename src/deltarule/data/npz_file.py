@@ -41,6 +41,14 @@ def read_npz(path: str | Path) -> Arrays:
 
     Raises DataError for a damaged archive, for arrays of Python objects, for names that are not known
     and for inputs and targets of different lengths.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "data.npz")
+        ...     np.savez(path, x=np.zeros((3, 2)), y=np.array([0, 1, 1]))
+        ...     arrays = read_npz(path)
+        >>> arrays.inputs.shape, arrays.targets.tolist()
+        ((3, 2), [0, 1, 1])
     """
     arrays = read_npz_arrays(path)
     who = str(path)

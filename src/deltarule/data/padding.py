@@ -11,7 +11,11 @@ from deltarule.errors import ArgumentError, ShapeError
 
 
 class Padded(NamedTuple):
-    """Padded sequences: values (batch, time, ...), lengths (batch,) int64, mask (batch, time) bool."""
+    """Padded sequences: values (batch, time, ...), lengths (batch,) int64, mask (batch, time) bool.
+
+    >>> pad_sequences([[1, 2, 3], [4]]).lengths
+    array([3, 1])
+    """
 
     values: np.ndarray
     lengths: np.ndarray

@@ -22,6 +22,9 @@ class NamedSet:
     options    options of load that `read` takes
     settings   further keywords for building the Dataset
     aliases    other names that work as well
+
+        >>> find_named("topics").name, find_named("digits").kind
+        ('python-help', 'classification')
     """
 
     name: str

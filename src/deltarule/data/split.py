@@ -15,7 +15,11 @@ FEWEST_ROWS_TO_SPLIT = 10
 
 
 class Rows(NamedTuple):
-    """Row numbers of the three parts, each (rows,) int64; together every row exactly once."""
+    """Row numbers of the three parts, each (rows,) int64; together every row exactly once.
+
+    >>> Rows(np.array([3, 0]), np.array([1]), np.array([2])).train
+    array([3, 0])
+    """
 
     train: np.ndarray
     validation: np.ndarray

@@ -53,6 +53,11 @@ def from_table(
     whose target is missing are left out, with a note. Features of categories stay 0 and 1.
 
     Raises DataError naming the line for cells that do not fit.
+
+        >>> table = Table(("size", "kind"), [["1", "2", "9"], ["small", "small", "big"]], lines=[2, 3, 4])
+        >>> data = from_table(table)
+        >>> data.kind, data.class_names, data.train.inputs.shape
+        ('classification', ('big', 'small'), (3, 1))
     """
     who = table.who
     check_kind(kind, who)

@@ -51,6 +51,14 @@ class TablePreprocessing(Preprocessing):
     header      whether the source named its columns
     unknown     a category that training did not know: "replace" makes all its features 0, "error" raises
     missing     cells that mean "missing", beside the usual ones
+
+        >>> encodings = (ColumnEncoding("age", mean=40.0, std=10.0), ColumnEncoding("town", ("Bonn", "Jena")))
+        >>> preprocessing = TablePreprocessing(encodings, ("age", "town", "y"), "y", header=True)
+        >>> preprocessing.feature_names
+        ('age', 'town=Bonn', 'town=Jena')
+        >>> preprocessing.apply([{"age": 50, "town": "Jena"}, {"age": None, "town": "Ulm"}])
+        array([[ 1.,  0.,  1.],
+               [-4.,  0.,  0.]], dtype=float32)
     """
 
     encodings: tuple[ColumnEncoding, ...]

@@ -21,7 +21,11 @@ _CONTROL_BYTES = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b")) + b"\x7f"
 
 
 class Text(NamedTuple):
-    """A decoded text, the encoding it had, and a sentence if that encoding is a guess."""
+    """A decoded text, the encoding it had, and a sentence if that encoding is a guess.
+
+    >>> decode("café".encode("cp1252"), "menu.txt").encoding
+    'cp1252'
+    """
 
     text: str
     encoding: str
@@ -37,6 +41,13 @@ def read_text(path: str | Path, encoding: str | None = None) -> Text:
     Raises DataError for an empty file, for bytes that a given encoding does not allow (naming their
     offset), and for a file that looks like something other than text; ArgumentError for an encoding
     that does not exist.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "poem.txt")
+        ...     _ = path.write_bytes("café\\r\\n".encode("cp1252"))
+        ...     print(read_text(path, encoding="cp1252"))
+        Text(text='café\\n', encoding='cp1252', note='')
     """
     text = decode(read_bytes(path), str(path), encoding)
     return text._replace(text=text.text.replace("\r\n", "\n").replace("\r", "\n"))

@@ -34,12 +34,22 @@ def constant_(parameter: Tensor, value: float) -> Tensor:
 
 
 def zeros_(parameter: Tensor) -> Tensor:
-    """Fills the parameter with zeros; for biases. Equal weights would never become different."""
+    """Fills the parameter with zeros; for biases. Equal weights would never become different.
+
+    >>> import deltarule as dr
+    >>> dr.nn.init.zeros_(dr.ones(2)).tolist()
+    [0.0, 0.0]
+    """
     return _fill("zeros_", parameter, 0.0)
 
 
 def ones_(parameter: Tensor) -> Tensor:
-    """Fills the parameter with ones."""
+    """Fills the parameter with ones.
+
+    >>> import deltarule as dr
+    >>> dr.nn.init.ones_(dr.zeros(2)).tolist()
+    [1.0, 1.0]
+    """
     return _fill("ones_", parameter, 1.0)
 
 
@@ -54,6 +64,11 @@ def normal_(
 
     Raises ArgumentError for a negative std.
     Source: small Gaussian weights, Krizhevsky, Sutskever & Hinton 2012, sec. 5.
+
+    >>> import deltarule as dr
+    >>> weight = dr.nn.init.normal_(dr.zeros((200, 200)), mean=1.0, std=0.01)
+    >>> round(weight.mean().item(), 2), round(weight.std().item(), 3)
+    (1.0, 0.01)
     """
     _require_at_least_0("normal_", "std", std)
     return _normal("normal_", parameter, mean, std, generator)
@@ -65,6 +80,11 @@ def uniform_(
     """Fills the parameter with values that are equally likely from low to below high.
 
     Raises ArgumentError if low is above high.
+
+    >>> import deltarule as dr
+    >>> weight = dr.nn.init.uniform_(dr.zeros((4, 3)), -0.5, 0.5)
+    >>> bool((dr.abs(weight) <= 0.5).all())
+    True
     """
     if not low <= high:
         raise ArgumentError("uniform_", f"expected low of at most high, got {low!r} and {high!r}")
@@ -86,6 +106,11 @@ def trunc_normal_(
 
     Raises ArgumentError for std not above 0 or low not below high.
     Source: rejection sampling, von Neumann 1951; from a uniform proposal in the tails, Robert 1995.
+
+    >>> import deltarule as dr
+    >>> weight = dr.nn.init.trunc_normal_(dr.zeros((4, 3)), std=10.0)
+    >>> bool((dr.abs(weight) <= 2.0).all())
+    True
     """
     who = "trunc_normal_"
     if not std > 0:
@@ -108,6 +133,11 @@ def xavier_uniform_(parameter: Tensor, gain: float = 1.0, generator: Generator |
     gain   factor for the activation, see calculate_gain
 
     Raises ShapeError for fewer than 2 axes. Source: Glorot & Bengio 2010, eq. 16.
+
+    >>> import deltarule as dr
+    >>> weight = dr.nn.init.xavier_uniform_(dr.zeros((2, 4)))
+    >>> bool((dr.abs(weight) <= 1.0).all())
+    True
     """
     fan_in, fan_out = calculate_fan_in_and_fan_out(parameter, "xavier_uniform_")
     limit = gain * math.sqrt(6 / (fan_in + fan_out))
@@ -122,6 +152,11 @@ def xavier_normal_(parameter: Tensor, gain: float = 1.0, generator: Generator | 
     gain   factor for the activation, see calculate_gain
 
     Raises ShapeError for fewer than 2 axes. Source: Glorot & Bengio 2010, eq. 12.
+
+    >>> import deltarule as dr
+    >>> weight = dr.nn.init.xavier_normal_(dr.zeros((200, 200)))
+    >>> round(weight.std().item(), 2)
+    0.07
     """
     fan_in, fan_out = calculate_fan_in_and_fan_out(parameter, "xavier_normal_")
     return _normal("xavier_normal_", parameter, 0.0, gain * math.sqrt(2 / (fan_in + fan_out)), generator)
@@ -144,6 +179,11 @@ def kaiming_uniform_(
 
     Raises ShapeError for fewer than 2 axes, ArgumentError for another mode or nonlinearity.
     Source: He, Zhang, Ren & Sun 2015, eq. 10 and 14.
+
+    >>> import deltarule as dr
+    >>> weight = dr.nn.init.kaiming_uniform_(dr.zeros((2, 6)))
+    >>> bool((dr.abs(weight) <= 1.0).all())
+    True
     """
     limit = math.sqrt(3) * _kaiming_deviation("kaiming_uniform_", parameter, a, mode, nonlinearity)
     return _uniform("kaiming_uniform_", parameter, -limit, limit, generator)
@@ -161,6 +201,11 @@ def kaiming_normal_(
     N(0, σ²),  σ = gain / √fan
 
     Options and errors as for kaiming_uniform_. Source: He, Zhang, Ren & Sun 2015, eq. 10 and 14.
+
+    >>> import deltarule as dr
+    >>> weight = dr.nn.init.kaiming_normal_(dr.zeros((200, 200)))
+    >>> round(weight.std().item(), 2)
+    0.1
     """
     deviation = _kaiming_deviation("kaiming_normal_", parameter, a, mode, nonlinearity)
     return _normal("kaiming_normal_", parameter, 0.0, deviation, generator)
@@ -172,6 +217,11 @@ def lecun_uniform_(parameter: Tensor, generator: Generator | None = None) -> Ten
     U(−a, a),  a = √(3 / fan_in)
 
     Raises ShapeError for fewer than 2 axes. Source: LeCun, Bottou, Orr & Müller 1998, sec. 4.6.
+
+    >>> import deltarule as dr
+    >>> weight = dr.nn.init.lecun_uniform_(dr.zeros((2, 3)))
+    >>> bool((dr.abs(weight) <= 1.0).all())
+    True
     """
     fan_in, _ = calculate_fan_in_and_fan_out(parameter, "lecun_uniform_")
     limit = math.sqrt(3 / fan_in)
@@ -182,6 +232,11 @@ def lecun_normal_(parameter: Tensor, generator: Generator | None = None) -> Tens
     """LeCun's initialisation, normal: N(0, 1 / fan_in).
 
     Raises ShapeError for fewer than 2 axes. Source: LeCun, Bottou, Orr & Müller 1998, eq. 16.
+
+    >>> import deltarule as dr
+    >>> weight = dr.nn.init.lecun_normal_(dr.zeros((400, 100)))
+    >>> round(weight.std().item(), 2)
+    0.1
     """
     fan_in, _ = calculate_fan_in_and_fan_out(parameter, "lecun_normal_")
     return _normal("lecun_normal_", parameter, 0.0, 1 / math.sqrt(fan_in), generator)

@@ -26,6 +26,11 @@ class Parameter(Tensor):
     array   a tensor, whose elements are shared; or anything that dr.tensor takes, which is copied
 
     Raises DTypeError for anything but floating numbers.
+
+    >>> import deltarule as dr
+    >>> weight = dr.nn.Parameter([[1.0, 2.0]])
+    >>> weight.requires_grad, weight.shape
+    (True, (1, 2))
     """
 
     __slots__ = ()
@@ -44,6 +49,24 @@ class Module:
     recorded inside after the attribute that holds it (`encoder.0`).
 
     training   True in training mode, which dropout and batch normalisation obey
+
+    >>> import deltarule as dr
+    >>> class Perceptron(dr.nn.Module):
+    ...     def __init__(self):
+    ...         self.hidden = dr.nn.Linear(3, 4)
+    ...         self.output = dr.nn.Linear(4, 2)
+    ...     def forward(self, x):
+    ...         return self.output(dr.tanh(self.hidden(x)))
+    >>> model = Perceptron()
+    >>> model(dr.zeros((5, 3))).shape
+    (5, 2)
+    >>> [(name, parameter.shape) for name, parameter in model.named_parameters()]
+    [('hidden.weight', (4, 3)), ('hidden.bias', (4,)), ('output.weight', (2, 4)), ('output.bias', (2,))]
+    >>> model
+    Perceptron(
+      (hidden): Linear(in_features=3, out_features=4, bias=True)
+      (output): Linear(in_features=4, out_features=2, bias=True)
+    )
     """
 
     training: bool
@@ -129,7 +152,14 @@ class Module:
         self._parameters[name] = parameter
 
     def register_buffer(self, name: str, values: Any) -> None:
-        """Registers state that is saved with the module but not trained, e.g. a running mean."""
+        """Registers state that is saved with the module but not trained, e.g. a running mean.
+
+        >>> import deltarule as dr
+        >>> layer = dr.nn.Identity()
+        >>> layer.register_buffer("steps", dr.tensor(0))
+        >>> list(layer.state_dict()), list(layer.parameters())
+        (['steps'], [])
+        """
         self._forget(name)
         self._buffers[name] = values if isinstance(values, Tensor) else tensor(values)
 
@@ -140,7 +170,13 @@ class Module:
     # ---- walks
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """(dotted name, module) of this module ("") and all below it, each once."""
+        """(dotted name, module) of this module ("") and all below it, each once.
+
+        >>> import deltarule as dr
+        >>> model = dr.nn.Sequential(dr.nn.Linear(3, 4), dr.nn.Sequential(dr.nn.ReLU()))
+        >>> [(name, type(module).__name__) for name, module in model.named_modules()]
+        [('', 'Sequential'), ('0', 'Linear'), ('1', 'Sequential'), ('1.0', 'ReLU')]
+        """
         seen: set[int] = set()
         stack: list[tuple[str, Module]] = [(prefix, self)]
         while stack:
@@ -165,7 +201,13 @@ class Module:
         return iter(self._modules.items())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """(dotted name, parameter), a shared one under its first name only."""
+        """(dotted name, parameter), a shared one under its first name only.
+
+        >>> import deltarule as dr
+        >>> model = dr.nn.Sequential(dr.nn.Linear(3, 4), dr.nn.ReLU())
+        >>> [(name, parameter.shape) for name, parameter in model.named_parameters()]
+        [('0.weight', (4, 3)), ('0.bias', (4,))]
+        """
         seen: set[int] = set()
         for prefix, module in self.named_modules():
             for name, parameter in module._parameters.items():
@@ -188,7 +230,15 @@ class Module:
         return (buffer for _, buffer in self.named_buffers())
 
     def apply(self: Self, function: Callable[[Module], Any]) -> Self:
-        """Calls the function with every module, sub-modules first, and returns this module."""
+        """Calls the function with every module, sub-modules first, and returns this module.
+
+        >>> import deltarule as dr
+        >>> model = dr.nn.Sequential(dr.nn.Linear(2, 2), dr.nn.ReLU())
+        >>> seen = []
+        >>> _ = model.apply(lambda module: seen.append(type(module).__name__))
+        >>> seen
+        ['ReLU', 'Linear', 'Sequential']
+        """
         for module in reversed(list(self.modules())):
             function(module)
         return self
@@ -202,7 +252,13 @@ class Module:
         return self
 
     def eval(self: Self) -> Self:
-        """Evaluation mode: dropout passes everything, batch normalisation uses its running values."""
+        """Evaluation mode: dropout passes everything, batch normalisation uses its running values.
+
+        >>> import deltarule as dr
+        >>> model = dr.nn.Sequential(dr.nn.Linear(2, 2), dr.nn.Dropout(0.5))
+        >>> model.eval()[1].training, model.train()[1].training
+        (False, True)
+        """
         return self.train(False)
 
     def zero_grad(self) -> None:
@@ -211,13 +267,24 @@ class Module:
             parameter.grad = None
 
     def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
-        """Freezes (False) or unfreezes all parameters."""
+        """Freezes (False) or unfreezes all parameters.
+
+        >>> import deltarule as dr
+        >>> layer = dr.nn.Linear(2, 1).requires_grad_(False)
+        >>> layer(dr.zeros((1, 2))).requires_grad
+        False
+        """
         for parameter in self.parameters():
             parameter.requires_grad = requires_grad
         return self
 
     def astype(self: Self, dtype: Any) -> Self:
-        """Converts parameters and floating buffers in place to another floating type."""
+        """Converts parameters and floating buffers in place to another floating type.
+
+        >>> import deltarule as dr
+        >>> dr.nn.Linear(2, 1).astype(dr.float64).weight.dtype == dr.float64
+        True
+        """
         wanted = np.dtype(dtype)
         require_floating(wanted, "astype")
         for each in [*self.parameters(), *self.buffers()]:
@@ -229,7 +296,12 @@ class Module:
     # ---- state
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters and buffers by dotted name, in PyTorch's names and layouts."""
+        """Copies of all parameters and buffers by dotted name, in PyTorch's names and layouts.
+
+        >>> import deltarule as dr
+        >>> {name: values.shape for name, values in dr.nn.Linear(3, 2).state_dict().items()}
+        {'weight': (2, 3), 'bias': (2,)}
+        """
         state: dict[str, Array] = {}
         for prefix, module in self.named_modules():
             for table in (module._parameters, module._buffers):
@@ -246,6 +318,12 @@ class Module:
 
         Raises ArgumentError for missing or unknown names, ShapeError for a wrong shape, DTypeError for what
         is no real number.
+
+        >>> import deltarule as dr
+        >>> layer = dr.nn.Linear(2, 1)
+        >>> layer.load_state_dict({"weight": [[3.0, 4.0]], "bias": [1.0]})
+        >>> layer(dr.tensor([1.0, 1.0])).item()
+        8.0
         """
         targets: dict[str, Tensor] = {}
         for prefix, module in self.named_modules():

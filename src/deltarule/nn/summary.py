@@ -28,6 +28,10 @@ class SummaryRow:
     output_shape   shape of its (first) output, or None if it was not called
     parameters     numbers that it holds to be trained or frozen; shared ones count at their first layer
     multiply_adds  multiplications with addition of one forward pass, over all its calls
+
+    >>> import deltarule as dr
+    >>> dr.nn.summary(dr.nn.Linear(3, 4), (5, 3)).rows[0]
+    SummaryRow(name='Linear', type='Linear', output_shape=(5, 4), parameters=16, multiply_adds=60)
     """
 
     name: str
@@ -44,6 +48,12 @@ class Summary:
     parameters      numbers that the module holds to be trained or frozen
     trainable       those of them that require a gradient
     multiply_adds   multiplications with addition of one forward pass
+
+    >>> import deltarule as dr
+    >>> model = dr.nn.Sequential(dr.nn.Linear(3, 4), dr.nn.ReLU(), dr.nn.Linear(4, 2))
+    >>> found = dr.nn.summary(model, (5, 3))
+    >>> found.parameters, found.multiply_adds, [row.output_shape for row in found.rows]
+    (26, 100, [(5, 4), (5, 4), (5, 2)])
     """
 
     type: str

@@ -113,8 +113,7 @@ def dropout2d(x: Any, p: float = 0.5, training: bool = True) -> Tensor:
     Source: Tompson, Goroshin, Jain, LeCun & Bregler 2015.
 
     >>> import deltarule as dr
-    >>> from deltarule.operations.dropout import dropout2d
-    >>> y = dropout2d(dr.ones((8, 8, 2, 2)), 0.5)
+    >>> y = dr.dropout2d(dr.ones((8, 8, 2, 2)), 0.5)
     >>> sorted(set(y.sum(axis=(2, 3)).numpy().reshape(-1).tolist()))
     [0.0, 8.0]
     """

@@ -120,6 +120,12 @@ METHODS: dict[str, Callable[..., Any]] = {
 
 
 def _transpose(self: Tensor) -> Tensor:
+    """The matrix with rows and columns exchanged. Raises ShapeError unless there are 2 axes.
+
+    >>> import deltarule as dr
+    >>> dr.tensor([[1, 2, 3]]).T.shape
+    (3, 1)
+    """
     if self.ndim != 2:
         raise ShapeError(
             "T",

@@ -31,6 +31,20 @@ class Optimizer:
 
     Raises ArgumentError for no parameters, the same one twice or an option out of range; DTypeError
     for anything but floating tensors; GraphError for a tensor that an operation made.
+
+    >>> import deltarule as dr
+    >>> import numpy as np
+    >>> class SignDescent(dr.optim.Optimizer):
+    ...     def __init__(self, parameters, lr):
+    ...         super().__init__(parameters, {"lr": lr})
+    ...     def update(self, parameter, gradient, state, group):
+    ...         parameter -= group["lr"] * np.sign(gradient)
+    >>> weight = dr.tensor([3.0, -5.0], requires_grad=True)
+    >>> optimizer = SignDescent([weight], lr=0.5)
+    >>> (weight * weight).sum().backward()
+    >>> optimizer.step()
+    >>> weight.tolist()
+    [2.5, -4.5]
     """
 
     param_groups: list[Group]
@@ -94,6 +108,13 @@ class Optimizer:
         """Adds parameters with options of their own, e.g. layers that are unfrozen later.
 
         group   {"params": tensor or tensors, option: value, ...}
+
+        >>> import deltarule as dr
+        >>> body, head = dr.nn.Linear(2, 2), dr.nn.Linear(2, 1)
+        >>> optimizer = dr.optim.SGD(head.parameters(), lr=0.1)
+        >>> optimizer.add_param_group({"params": body.parameters(), "lr": 0.01})
+        >>> [(len(group["params"]), group["lr"]) for group in optimizer.param_groups]
+        [(2, 0.1), (2, 0.01)]
         """
         if "params" not in group:
             raise ArgumentError(
@@ -192,6 +213,11 @@ class Optimizer:
 
         Arrays can go into a safetensors file and the rest into JSON. Loading gives back the same
         bits, so that training continues as if it had never stopped.
+
+        >>> import deltarule as dr
+        >>> weight = dr.tensor(1.0, requires_grad=True)
+        >>> dr.optim.SGD([weight], lr=0.1).state_dict()["groups.0.lr"]
+        0.1
         """
         saved: dict[str, Any] = {"optimizer": self._who}
         for number, group in enumerate(self.param_groups):

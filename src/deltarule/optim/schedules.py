@@ -23,6 +23,16 @@ class Schedule:
 
     A group's own learning rate, lr(0), is kept in it as "initial_lr", and is not overwritten by a
     second schedule. Groups that are added later join in.
+
+    >>> import deltarule as dr
+    >>> class Halving(dr.optim.Schedule):
+    ...     def rate(self, count, base):
+    ...         return base / 2**count
+    >>> optimizer = dr.optim.SGD([dr.tensor(1.0, requires_grad=True)], lr=1.0)
+    >>> schedule = Halving(optimizer)
+    >>> schedule.step()
+    >>> optimizer.param_groups[0]["lr"]
+    0.5
     """
 
     def __init__(self, optimizer: Optimizer):
@@ -126,6 +136,14 @@ class MultiStepLR(Schedule):
     milestones   numbers of steps, rising
 
     Raises ArgumentError for milestones that do not rise, or gamma not above 0.
+
+    >>> import deltarule as dr
+    >>> optimizer = dr.optim.SGD([dr.tensor(1.0, requires_grad=True)], lr=1.0)
+    >>> schedule = dr.optim.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.5)
+    >>> for _ in range(3):
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.25]
     """
 
     def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1):
@@ -145,6 +163,14 @@ class ExponentialLR(Schedule):
     lr(t) = lr(0) · gammaᵗ
 
     Raises ArgumentError for gamma not above 0.
+
+    >>> import deltarule as dr
+    >>> optimizer = dr.optim.SGD([dr.tensor(1.0, requires_grad=True)], lr=1.0)
+    >>> schedule = dr.optim.ExponentialLR(optimizer, gamma=0.5)
+    >>> for _ in range(3):
+    ...     schedule.step()
+    >>> schedule.get_last_lr()
+    [0.125]
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float):
@@ -164,6 +190,15 @@ class CosineAnnealingLR(Schedule):
     eta_min   lowest learning rate, at least 0
 
     Raises ArgumentError for options out of range. Source: Loshchilov & Hutter 2017, eq. 5.
+
+    >>> import deltarule as dr
+    >>> optimizer = dr.optim.SGD([dr.tensor(1.0, requires_grad=True)], lr=1.0)
+    >>> schedule = dr.optim.CosineAnnealingLR(optimizer, T_max=2)
+    >>> for _ in range(2):
+    ...     schedule.step()
+    ...     print(round(schedule.get_last_lr()[0], 4))
+    0.5
+    0.0
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0):
@@ -209,6 +244,16 @@ class CosineWithWarmup(Schedule):
 
     Raises ArgumentError unless 0 ≤ warmup_steps < total_steps, and for a negative eta_min.
     Source: Loshchilov & Hutter 2017, eq. 5; Goyal et al. 2017, sec. 2.2.
+
+    >>> import deltarule as dr
+    >>> optimizer = dr.optim.SGD([dr.tensor(1.0, requires_grad=True)], lr=1.0)
+    >>> schedule = dr.optim.CosineWithWarmup(optimizer, warmup_steps=2, total_steps=6)
+    >>> rates = []
+    >>> for _ in range(7):
+    ...     rates.append(round(schedule.get_last_lr()[0], 3))
+    ...     schedule.step()
+    >>> rates
+    [0.5, 1.0, 1.0, 0.854, 0.5, 0.146, 0.0]
     """
 
     def __init__(self, optimizer: Optimizer, warmup_steps: int, total_steps: int, eta_min: float = 0.0):

@@ -26,6 +26,16 @@ class Event:
     loss      loss of the last batch; NaN where there was none
     seconds   since this call of `fit` began
     record    at the end of an epoch, its record in the history, else None
+
+    >>> import deltarule as dr
+    >>> import numpy as np
+    >>> class Report(dr.training.Callback):
+    ...     def on_epoch_end(self, event):
+    ...         print(f"epoch {event.epoch} of {event.epochs}, step {event.step}")
+    >>> x = np.ones((8, 1), np.float32)
+    >>> _ = dr.fit(dr.nn.Linear(1, 1), (x, x), epochs=2, batch_size=2, callbacks=[Report()])
+    epoch 1 of 2, step 4
+    epoch 2 of 2, step 8
     """
 
     trainer: Trainer
@@ -48,6 +58,19 @@ class Callback:
 
     A callback whose state matters for what follows returns it from `state_dict`, as plain values for JSON;
     it goes into every checkpoint and comes back through `load_state_dict` when a run is resumed.
+
+    >>> import deltarule as dr
+    >>> import numpy as np
+    >>> class StopAtStep(dr.training.Callback):
+    ...     def __init__(self, step):
+    ...         self.step = step
+    ...     def on_batch_end(self, event):
+    ...         if event.step >= self.step:
+    ...             event.trainer.stop(f"step {self.step} is reached")
+    >>> x = np.ones((8, 1), np.float32)
+    >>> trainer = dr.fit(dr.nn.Linear(1, 1), (x, x), batch_size=2, callbacks=[StopAtStep(3)])
+    >>> trainer.progress.step, trainer.stop_reason
+    (3, 'step 3 is reached')
     """
 
     def on_fit_begin(self, event: Event) -> None:
@@ -89,6 +112,14 @@ class EarlyStopping(Callback):
     once, unless the patience is larger now.
 
     Raises ArgumentError for options out of range. Source: Prechelt 1998, Early stopping - but when?
+
+    >>> import deltarule as dr
+    >>> import numpy as np
+    >>> x = np.ones((8, 1), np.float32)
+    >>> stop = dr.training.EarlyStopping(patience=2, minimum_change=100.0)
+    >>> trainer = dr.fit(dr.nn.Linear(1, 1), (x, x), epochs=50, callbacks=[stop])
+    >>> len(trainer.history), trainer.stop_reason
+    (3, 'train_loss did not improve for 2 epochs')
     """
 
     def __init__(
@@ -152,6 +183,14 @@ class LearningRateLog(Callback):
     """Writes down the learning rate of the first parameter group after every `every`-th update.
 
     steps, rates   two lists of the same length; the history has the rate of each epoch anyhow
+
+    >>> import deltarule as dr
+    >>> import numpy as np
+    >>> x = np.ones((8, 1), np.float32)
+    >>> log = dr.training.LearningRateLog(every=2)
+    >>> _ = dr.fit(dr.nn.Linear(1, 1), (x, x), epochs=1, batch_size=2, lr=0.5, callbacks=[log])
+    >>> log.steps, log.rates
+    ([2, 4], [0.5, 0.5])
     """
 
     def __init__(self, every: int = 1):

@@ -52,6 +52,17 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Writes a checkpoint file, whole or not at all.
 
     Raises RunError if it cannot be written; a checkpoint that was there stays.
+
+    >>> from pathlib import Path
+    >>> import deltarule as dr
+    >>> import numpy as np
+    >>> import tempfile
+    >>> checkpoint = dr.training.Checkpoint({"model.weight": np.ones(2)}, {"epoch": 3})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "last.safetensors")
+    ...     dr.training.write_checkpoint(path, checkpoint)
+    ...     dr.training.read_checkpoint(path).values
+    {'epoch': 3}
     """
     write_atomic(path, to_bytes(checkpoint))
 
@@ -76,6 +87,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Reads a checkpoint file and verifies its check sums.
 
     Raises RunError if it is missing, truncated, damaged, no checkpoint, or of another version.
+
+    >>> from pathlib import Path
+    >>> import deltarule as dr
+    >>> import numpy as np
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "last.safetensors")
+    ...     dr.training.write_checkpoint(path, dr.training.Checkpoint({"model.weight": np.ones(2)}))
+    ...     dr.training.read_checkpoint(path).part("model")
+    {'weight': array([1., 1.])}
     """
     try:
         content = path.read_bytes()

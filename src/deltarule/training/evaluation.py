@@ -21,6 +21,19 @@ class Loader(Protocol):
 
     A loader with a true `carries_state` promises that each row of a batch goes on where the same row of the
     batch before it ended, so that a recurrent state may be carried.
+
+    >>> import deltarule as dr
+    >>> import numpy as np
+    >>> class Stream:
+    ...     def __len__(self):
+    ...         return 2
+    ...     def batches(self, epoch, start=0):
+    ...         for batch in range(start, len(self)):
+    ...             x = np.full((4, 1), batch, np.float32)
+    ...             yield x, 2 * x
+    >>> trainer = dr.fit(dr.nn.Linear(1, 1), Stream(), task="regression", epochs=3)
+    >>> trainer.progress.step
+    6
     """
 
     def __len__(self) -> int:
@@ -96,6 +109,14 @@ def evaluate(model: Module, loader: Loader, loss: Any, metrics: Metrics) -> dict
     loss      loss(output, targets) -> tensor of one element, the mean over the batch
     metrics   an empty record, see `metrics_for`; it holds the sums afterwards (`metrics.confusion`)
     returns   name -> value, such as {"loss": 0.12, "accuracy": 0.97}
+
+    >>> import deltarule as dr
+    >>> import numpy as np
+    >>> loader = dr.data.DataLoader((np.eye(2, dtype=np.float32), np.array([0, 1])), batch_size=1)
+    >>> metrics = dr.training.metrics_for("classification")
+    >>> results = dr.training.evaluate(dr.nn.Identity(), loader, dr.cross_entropy, metrics)
+    >>> results["accuracy"], round(results["loss"], 4)
+    (1.0, 0.3133)
     """
     require_loader(loader, "evaluate")
     dtype = model_dtype(model)
@@ -118,6 +139,12 @@ def predict(model: Module, inputs: Any, batch_size: int = 256) -> Array:
     returns      (rows, ...), logits for a classifier: `.argmax(axis=1)` are its classes
 
     Raises ArgumentError for a batch_size below 1 or no rows.
+
+    >>> import deltarule as dr
+    >>> import numpy as np
+    >>> outputs = dr.training.predict(dr.nn.Linear(3, 2), np.zeros((5, 3), np.float32))
+    >>> outputs.shape
+    (5, 2)
     """
     rows = len(inputs)
     if batch_size < 1 or not rows:

@@ -40,6 +40,13 @@ class History:
 
         A last line that is incomplete, because its writer was killed, is left out. Raises RunError if any
         other line is no JSON object.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "history.jsonl")
+        ...     History(path).append({"epoch": 1, "train_loss": float("nan")})
+        ...     History.read(path).column("train_loss")
+        [nan]
         """
         path = Path(path)
         try:

@@ -11,6 +11,10 @@ class TrainingInterrupted(KeyboardInterrupt):
     """Training was stopped by Ctrl-C, between two updates; the message says how to go on.
 
     A KeyboardInterrupt, so that a script which does not catch it ends, and `except Exception` lets it pass.
+
+    >>> import deltarule as dr
+    >>> issubclass(dr.training.TrainingInterrupted, KeyboardInterrupt)
+    True
     """
 
 

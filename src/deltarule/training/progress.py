@@ -16,6 +16,13 @@ class Progress:
     best      best monitored value so far, or None
     best_epoch   the epoch, counted from 1, that it belongs to; 0 for none
     seconds   spent in training, resumed runs included
+
+    >>> import deltarule as dr
+    >>> import numpy as np
+    >>> x = np.ones((8, 1), np.float32)
+    >>> progress = dr.fit(dr.nn.Linear(1, 1), (x, x), epochs=3, batch_size=2).progress
+    >>> progress.epoch, progress.batches, progress.step
+    (3, 4, 12)
     """
 
     epoch: int = 0

@@ -42,6 +42,14 @@ class RunFolder:
     config   what was given when it was made, with "format", "format_version", "versions" and "created"
 
     Raises RunError if there is no such folder, it is no run folder, or it is of another format.
+
+    >>> import deltarule as dr
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     folder = dr.training.RunFolder.new({"model": "mlp"}, "digits", parent)
+    ...     folder.save("last", dr.training.Checkpoint({}, {"epoch": 3}))
+    ...     folder.path.name, folder.config["model"], folder.checkpoints(), folder.load().values
+    ('digits-1', 'mlp', ['last'], {'epoch': 3})
     """
 
     def __init__(self, path: Path | str):

@@ -27,6 +27,14 @@ class Metrics:
     `load_state_dict` carry the sums through a checkpoint, as plain values for JSON.
 
     count   how many rows (or tokens) the mean is over
+
+    >>> import deltarule as dr
+    >>> import numpy as np
+    >>> metrics = dr.training.Metrics()
+    >>> metrics.update(np.zeros((3, 2)), np.zeros(3), loss=1.0)
+    >>> metrics.update(np.zeros((1, 2)), np.zeros(1), loss=5.0)
+    >>> metrics.count, metrics.results()
+    (4, {'loss': 2.0})
     """
 
     task: ClassVar[str] = ""
@@ -326,6 +334,10 @@ def metrics_for(task: str) -> Metrics:
     """An empty record of a task: "classification", "regression" or "text".
 
     Raises ArgumentError for another task.
+
+    >>> import deltarule as dr
+    >>> type(dr.training.metrics_for("regression")).__name__
+    'RegressionMetrics'
     """
     if task not in METRICS:
         raise ArgumentError(

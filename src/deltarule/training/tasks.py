@@ -28,6 +28,11 @@ class Task:
     name      "classification", "regression" or "text", as data sets call their kind
     loss      loss(output, targets) -> mean over the batch
     metrics   makes an empty record of its metrics
+
+    >>> import deltarule as dr
+    >>> task = dr.training.task_for("regression")
+    >>> task.loss(dr.tensor([[1.0], [4.0]]), dr.tensor([1.0, 2.0])).item()
+    2.0
     """
 
     name: str
@@ -90,7 +95,12 @@ TASKS: dict[str, Task] = {
 
 
 def task_for(name: str) -> Task:
-    """The task of that name. Raises ArgumentError for a name that is none."""
+    """The task of that name. Raises ArgumentError for a name that is none.
+
+    >>> import deltarule as dr
+    >>> dr.training.task_for("text").metrics
+    <class 'deltarule.training.running_metrics.LanguageMetrics'>
+    """
     if name not in TASKS:
         raise ArgumentError(
             "Trainer",

@@ -192,6 +192,15 @@ class Trainer:
 
         Online learning, with no epochs and no end. The model is left in training mode. Raises ShapeError for
         a row without its batch axis, and NonFiniteError as `fit` does.
+
+        >>> import deltarule as dr
+        >>> import numpy as np
+        >>> model = dr.nn.Linear(1, 1)
+        >>> trainer = dr.Trainer(model, dr.optim.SGD(model.parameters(), lr=0.1), "regression")
+        >>> row, target = np.ones((1, 1), np.float32), np.zeros((1, 1), np.float32)
+        >>> first, second = trainer.partial_fit(row, target), trainer.partial_fit(row, target)
+        >>> second < first, trainer.progress.step
+        (True, 2)
         """
         if not np.ndim(targets):
             raise ShapeError(
@@ -211,6 +220,13 @@ class Trainer:
         """Metrics of the model over data, in evaluation mode: {"loss": 0.1, "accuracy": 0.98}.
 
         data   a loader, a Part such as `data.test`, or a pair of arrays (inputs, targets)
+
+        >>> import deltarule as dr
+        >>> import numpy as np
+        >>> x = np.ones((8, 1), np.float32)
+        >>> trainer = dr.fit(dr.nn.Linear(1, 1), (x, x), epochs=1)
+        >>> list(trainer.evaluate((x, x)))
+        ['loss', 'mae', 'rmse', 'r2']
         """
         return self.measure(data).results()
 

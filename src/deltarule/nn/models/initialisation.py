@@ -50,6 +50,12 @@ def initialise(model: Module, name: str, activation: str = "relu") -> None:
     The weights of a gate of a GRU or LSTM are drawn on their own, as its fan-in and fan-out are its own.
 
     Raises ArgumentError for another name, and for identity in a model without simple recurrent units.
+
+    >>> import deltarule as dr
+    >>> model = dr.nn.Sequential(dr.nn.Linear(2, 3), dr.nn.ReLU())
+    >>> dr.nn.models.initialise(model, "orthogonal")
+    >>> dr.allclose(model[0].weight.T @ model[0].weight, dr.eye(2), atol=1e-5), model[0].bias.tolist()
+    (True, [0.0, 0.0, 0.0])
     """
     choice("initialise", "initialiser", name, INITIALISERS)
     if name == "default":

@@ -29,6 +29,14 @@ class Model(Module):
     options       the options that rebuild it: `build(model.name, **model.options)`
     input_shape   shape of one sample, without the batch
     outputs       classes, numbers, or characters of the vocabulary
+
+    >>> import deltarule as dr
+    >>> model = dr.nn.models.build("mlp", input_shape=(4,), outputs=3, hidden=[8])
+    >>> model(dr.zeros((5, 4))).shape
+    (5, 3)
+    >>> again = dr.nn.models.build(model.name, **model.options)
+    >>> again.input_shape, again.outputs
+    ((4,), 3)
     """
 
     name: ClassVar[str]

@@ -29,7 +29,12 @@ def names(task: str | None = None) -> tuple[str, ...]:
 
 
 def model_class(name: str) -> type[Model]:
-    """The class of a model. Raises ArgumentError that lists the names for an unknown one."""
+    """The class of a model. Raises ArgumentError that lists the names for an unknown one.
+
+    >>> import deltarule as dr
+    >>> dr.nn.models.model_class("mlp").tasks
+    ('classification', 'regression')
+    """
     if name not in MODELS:
         close = difflib.get_close_matches(str(name), MODELS, 1)
         fix = f"Did you mean {close[0]!r}?" if close else "Check the spelling."
