@@ -25,7 +25,7 @@ from pathlib import Path
 
 from benchmarks import table
 from benchmarks.libraries import IMPLEMENTATIONS, Implementation
-from benchmarks.machine import described_apart
+from benchmarks.machine import describe
 from benchmarks.measuring import Measurement, Plan, measure_row
 from benchmarks.process import CHECKOUT
 from benchmarks.rows import ROWS, Row
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.path[:0] = [str(CHECKOUT / "src")]
     implementations = installed(chosen.libraries)
     plan = Plan(chosen.rounds, chosen.seconds, first_step=not chosen.quick, whole=chosen.whole)
-    machine = described_apart()
+    machine = describe()
     if chosen.json:
         print(json.dumps({"machine": asdict(machine)}), flush=True)
     measurements: list[Measurement] = []

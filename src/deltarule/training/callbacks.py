@@ -49,7 +49,10 @@ class Event:
     record: dict[str, Any] | None = None
 
     def measures(self) -> dict[str, float]:
-        """Training metrics of the epoch so far: {"loss": 0.3, "accuracy": 0.9}. Computed when asked for."""
+        """Training metrics of the epoch so far: {"loss": 0.3, "accuracy": 0.9}. Computed when asked for.
+
+        At the end of an epoch they start anew; `record` then holds those of the whole epoch.
+        """
         return self.trainer.measured.results()
 
 
