@@ -28,9 +28,11 @@ from benchmarks.libraries import IMPLEMENTATIONS, Implementation
 from benchmarks.machine import describe
 from benchmarks.measuring import Measurement, Plan, measure_row
 from benchmarks.process import CHECKOUT
-from benchmarks.rows import ROWS, Row
+from benchmarks.rows import ROWS, Row, row_named
 
 DEFAULT = Plan()
+# Load average of the last minute from which on other programs disturb the figures.
+BUSY = 0.5
 
 
 def options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -40,10 +42,15 @@ def options(arguments: Sequence[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rows", type=_names_of(ROWS), default=list(ROWS), help=f"of {', '.join(ROWS)}")
+    parser.add_argument(
+        "--rows",
+        type=rows_named,
+        default=list(ROWS.values()),
+        help=f"of {', '.join(ROWS)}; with other sizes: --rows 'lstm:time=128,batch=1;mlp:batch=8'",
+    )
     parser.add_argument(
         "--libraries",
-        type=_names_of(IMPLEMENTATIONS),
+        type=libraries_named,
         default=list(IMPLEMENTATIONS),
         help=f"of {', '.join(IMPLEMENTATIONS)}",
     )
@@ -71,21 +78,26 @@ def installed(names: Sequence[str]) -> list[Implementation]:
     return found
 
 
+def warn_if_busy() -> None:
+    """Says so where other programs use the processor: threads that wait for each other then crawl."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load > BUSY:
+        print(
+            f"The machine is busy (load {load:.1f}): figures will be too slow, and unevenly.", file=sys.stderr
+        )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     chosen = options(arguments)
-    # From any folder, and for the processes started here too.
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [str(CHECKOUT / "src"), str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
-    )
-    sys.path[:0] = [str(CHECKOUT / "src")]
     implementations = installed(chosen.libraries)
     plan = Plan(chosen.rounds, chosen.seconds, first_step=not chosen.quick, whole=chosen.whole)
+    warn_if_busy()
     machine = describe()
     if chosen.json:
         print(json.dumps({"machine": asdict(machine)}), flush=True)
     measurements: list[Measurement] = []
-    for name in chosen.rows:
-        found = _measured(ROWS[name], implementations, plan)
+    for row in chosen.rows:
+        found = _measured(row, implementations, plan)
         measurements += found
         if chosen.json:
             for each in found:
@@ -104,18 +116,24 @@ def _measured(row: Row, implementations: Sequence[Implementation], plan: Plan) -
     return found
 
 
-def _names_of(known: dict[str, object]):
-    """A type for argparse: names from a table, with commas between them."""
+def rows_named(text: str) -> list[Row]:
+    """Rows for argparse: names with semicolons between them, or commas where no row has sizes of its own."""
+    try:
+        return [row_named(name.strip()) for name in text.split(";" if ":" in text else ",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
-    def names(text: str) -> list[str]:
-        found = [name.strip() for name in text.split(",")]
-        for name in found:
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"expected names of {', '.join(known)}; got {name!r}")
-        return found
 
-    return names
+def libraries_named(text: str) -> list[str]:
+    """Names of implementations for argparse."""
+    found = [name.strip() for name in text.split(",")]
+    for name in found:
+        if name not in IMPLEMENTATIONS:
+            raise argparse.ArgumentTypeError(f"expected names of {', '.join(IMPLEMENTATIONS)}; got {name!r}")
+    return found
 
 
 if __name__ == "__main__":
+    # The checkout that this file stands in is measured, not another installed copy.
+    sys.path.insert(0, str(CHECKOUT / "src"))
     main()

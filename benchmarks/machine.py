@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 PACKAGES = ("numpy", "numba", "torch", "jax")
+CHECKOUT = Path(__file__).resolve().parents[1]
 SIDE = 2048
 SECONDS = 2.0
 
@@ -101,7 +102,7 @@ def describe() -> Machine:
     for library in PRODUCTS:
         if library in versions:
             command = [sys.executable, "-m", "benchmarks.machine", library]
-            finished = subprocess.run(command, capture_output=True, text=True, check=True)
+            finished = subprocess.run(command, capture_output=True, text=True, check=True, cwd=CHECKOUT)
             products[library] = float(finished.stdout)
     return Machine(_processor(), os.cpu_count() or 1, platform.python_version(), versions, products)
 

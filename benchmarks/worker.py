@@ -20,7 +20,7 @@ from typing import Any, TextIO
 
 from benchmarks.agreement import STEPS
 from benchmarks.libraries import IMPLEMENTATIONS, Session
-from benchmarks.rows import ROWS
+from benchmarks.rows import row_named
 
 # A sample is as many steps as last this long, so that the clock costs nothing.
 SAMPLE_SECONDS = 0.02
@@ -95,7 +95,7 @@ def serve(row: str, implementation: str, orders: TextIO, answers: TextIO) -> Non
     def say(record: dict[str, Any]) -> None:
         print(json.dumps(record), file=answers, flush=True)
 
-    runner = Runner(IMPLEMENTATIONS[implementation].prepare(ROWS[row]))
+    runner = Runner(IMPLEMENTATIONS[implementation].prepare(row_named(row)))
     losses = runner.losses(1)
     say({"first_step": True})
     say({"losses": losses + runner.losses(STEPS - 1)})

@@ -18,7 +18,7 @@ class Session(Protocol):
     """One network in one library, ready to be run."""
 
     def step(self, count: int) -> Any:
-        """Starts step `count` on the batch of its turn: the loss, or the output where there is no training."""
+        """Starts step `count` on the batch of its turn: its loss, or its output where nothing is trained."""
 
     def numbers(self, result: Any) -> list[float]:
         """What a step gave as plain numbers; waits until the step is finished."""

@@ -8,10 +8,13 @@ import pytest
 
 from benchmarks import compare
 from benchmarks.libraries import IMPLEMENTATIONS, Implementation
+from benchmarks.machine import Machine
 from benchmarks.measuring import Measurement, Plan, measure_row
 from benchmarks.process import Worker, WorkerError
 from benchmarks.rows import ROWS
 from benchmarks.worker import Runner, peak_mib, serve
+
+MACHINE = Machine("a processor", 2, "3.11", {}, {"numpy": 100.0})
 
 
 class Counting:
@@ -97,7 +100,7 @@ def test_the_command_measures_what_it_is_told(monkeypatch, capsys, tmp_path):
         return [Measurement(row, each, [1.0]) for each in implementations]
 
     monkeypatch.setattr(compare, "measure_row", measured)
-    monkeypatch.setattr(compare, "describe", lambda: compare_machine())
+    monkeypatch.setattr(compare, "describe", lambda: MACHINE)
     page = tmp_path / "page.md"
     arguments = ["--rows", "mlp,lstm", "--libraries", "deltarule", "--rounds", "2", "--quick"]
     compare.main([*arguments, "--markdown", str(page)])
@@ -108,12 +111,6 @@ def test_the_command_measures_what_it_is_told(monkeypatch, capsys, tmp_path):
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line.get("row") for line in lines] == [None, "mlp", "lstm"]
     assert lines[1]["milliseconds"] == 1.0
-
-
-def compare_machine():
-    from benchmarks.machine import Machine
-
-    return Machine("a processor", 2, "3.11", {}, {"numpy": 100.0})
 
 
 def test_absent_peers_are_left_out_with_a_line(monkeypatch, capsys):

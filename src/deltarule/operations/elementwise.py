@@ -57,7 +57,7 @@ class Elementwise(Group):
         self.gradients = dict(gradients)
         self.parameter_names = parameters
         read = set().union(*(symbols_in(gradient) for gradient in self.gradients.values()))
-        self.reads = tuple(read & {*inputs, "y"})  # type: ignore[misc]
+        self.reads = tuple(each for each in (*inputs, "y") if each in read)  # type: ignore[misc]
         self.reads_output = "y" in read
         names = (*inputs, *parameters)
         self._compiled = compile_expressions(names, [value], name)
