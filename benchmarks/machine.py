@@ -48,7 +48,7 @@ class Machine:
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         products = ", ".join(f"{name} {speed:.0f}" for name, speed in self.products.items())
         return (
-            f"{self.processor}, {self.cores} cores; Gflop/s of {SIDE}x{SIDE} float32 matrix products: "
+            f"{self.processor}, cores used: {self.cores}; Gflop/s of {SIDE}x{SIDE} float32 matrix products: "
             f"{products}, of which the best is the limit; Python {self.python}, {versions}"
         )
 
@@ -104,7 +104,14 @@ def describe() -> Machine:
             command = [sys.executable, "-m", "benchmarks.machine", library]
             finished = subprocess.run(command, capture_output=True, text=True, check=True, cwd=CHECKOUT)
             products[library] = float(finished.stdout)
-    return Machine(_processor(), os.cpu_count() or 1, platform.python_version(), versions, products)
+    return Machine(_processor(), _cores(), platform.python_version(), versions, products)
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _processor() -> str:

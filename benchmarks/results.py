@@ -29,12 +29,12 @@ RUNS = [
     ),
     (
         "MNIST, multi-layer perceptron",
-        "train mnist mlp --epochs 15 --schedule cosine",
+        "train mnist mlp",
         [("test_accuracy", "test accuracy", 0.98)],
     ),
     (
         "MNIST, LeNet",
-        "train mnist lenet --batch-size 64 --epochs 15 --schedule cosine --learning-rate 0.002",
+        "train mnist lenet",
         [("test_accuracy", "test accuracy", 0.99)],
     ),
     (
