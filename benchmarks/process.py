@@ -113,11 +113,12 @@ class Worker:
         finally:
             watch.cancel()
         if not line:
-            self._process.wait()
             raise WorkerError(self._last_message())
         return json.loads(line)[wanted]
 
     def _last_message(self) -> str:
+        # Its pipes are closed, so it is ending or has ended.
+        self._process.wait()
         self._messages.seek(0)
         lines = [line.strip() for line in self._messages.read().splitlines() if line.strip()]
         return lines[-1] if lines else f"ended with exit code {self._process.returncode}"

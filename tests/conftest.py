@@ -1,6 +1,9 @@
 """What every test shares: how hypothesis draws its examples."""
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from deltarule.operations.random import manual_seed
 
 # The same examples each time, so that the gate never fails by chance, and no time limit for one example, as
 # the first call of a compiled kernel compiles it. To search further: pytest --hypothesis-profile=default.
@@ -12,3 +15,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("deltarule")
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Weights and dropout are drawn alike in every run, so that no test fails by chance."""
+    manual_seed(0)

@@ -179,7 +179,7 @@ def seed_for(tensor: Tensor, gradient: Any, who: str) -> Tensor:
             f"the given gradient has shape {seed.shape}, the tensor {tensor.shape}",
             "They must be the same.",
         )
-    return seed if seed.dtype == tensor.dtype else seed.astype(tensor.dtype)  # type: ignore[attr-defined]
+    return seed if seed.dtype == tensor.dtype else seed.astype(tensor.dtype)
 
 
 def require_graph(tensor: Tensor, who: str) -> None:
@@ -207,7 +207,7 @@ def _backward(tensor: Tensor, gradient: Any, *, retain_graph: bool, create_graph
 
 def _add_to_grad(target: Tensor, value: Any, stored: set[int]) -> None:
     if isinstance(value, Tensor):
-        target.grad = value if target.grad is None else target.grad + value  # type: ignore[operator]
+        target.grad = value if target.grad is None else target.grad + value
         return
     array = np.asarray(value)
     if target.grad is not None:
@@ -277,4 +277,4 @@ def first_nonfinite(arrays: Iterable[Array]) -> bool:
 
 # tensor.py and operation.py come before this file in the order of imports, and call it.
 tensor_module._backward = _backward
-operation_module._gradients = gradients  # type: ignore[assignment]
+operation_module._gradients = gradients

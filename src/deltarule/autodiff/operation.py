@@ -197,7 +197,7 @@ def record(operation: Operation, inputs: tuple[Tensor, ...], parameters: dict[st
     if operation.view and np.may_share_memory(values[0], inputs[0]._array):
         outputs[0]._version = inputs[0]._version
     if needed:
-        _note_versions(node, inputs, outputs[0])  # pyright: ignore[reportPossiblyUnbound]
+        _note_versions(node, inputs, outputs[0])
     return tuple(outputs) if several else outputs[0]
 
 
@@ -265,13 +265,13 @@ class _Identity(Operation):
     reads = ()
     view = True
 
-    def shape(self, x: Shape) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape) -> Shape:
         return x
 
-    def forward(self, x: Array) -> Array:  # type: ignore[override]
+    def forward(self, x: Array) -> Array:
         return x
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (upstream,)
 
     def formula(self, call: Call) -> Formula:

@@ -23,7 +23,7 @@ def with_options(
     def decorate(function: Function) -> Function:
         for option in reversed(options):
             function = option(function)
-            added = function.__click_params__[-1]  # type: ignore[attr-defined]
+            added = function.__click_params__[-1]
             setattr(added, _SECTION, section)
             if added.metavar is None:
                 added.metavar = next((said for kind, said in _METAVARS if isinstance(added.type, kind)), None)

@@ -51,25 +51,25 @@ class _AdaptiveAvgPool(Group):
     reads = ()
     rank: ClassVar[int]
 
-    def shape(self, x: Shape, *, output_size: Sizes) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, output_size: Sizes) -> Shape:
         require_axes(self.name, "x", x, self.rank)
         if 0 in x[2:]:
             raise ShapeError(self.name, f"x expected at least one element to take the mean of, got shape {x}")
         return (*x[:2], *output_size)
 
-    def open(self, x: Tensor, *, output_size: Sizes) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *, output_size: Sizes) -> Tensor:
         *left, right = self._matrices(x.shape, output_size, x.dtype)
         y = matmul(x, Tensor(right.T))
         return matmul(Tensor(left[0]), y) if left else y
 
-    def forward(self, x: Array, *, output_size: Sizes) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, output_size: Sizes) -> Array:
         if output_size == (1,) * self.rank:
             return np.add.reduce(x, axis=tuple(range(2, x.ndim)), keepdims=True) * (1.0 / _count(x.shape))
         *left, right = self._matrices(x.shape, output_size, x.dtype)
         y = x @ right.T
         return left[0] @ y if left else y
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         shape = node.inputs[0].shape
         if node.parameters["output_size"] == (1,) * self.rank:
             return (np.broadcast_to(upstream * (1.0 / _count(shape)), shape),)

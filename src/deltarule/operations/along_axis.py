@@ -47,19 +47,19 @@ class _TakeAlongAxis(Operation):
     inputs = ("x", "indices")
     reads = ("indices",)
 
-    def shape(self, x: Shape, indices: Shape, *, axis: int) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, indices: Shape, *, axis: int) -> Shape:
         _require_same_but("take_along_axis", x, indices, axis)
         return indices
 
-    def forward(self, x: Array, indices: Array, *, axis: int) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, indices: Array, *, axis: int) -> Array:
         return np.take_along_axis(x, indices, axis)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         x, indices = node.inputs
         zeros = Tensor(np.zeros(x.shape, dtype=upstream.dtype))
         return (apply(SCATTER_ADD, zeros, indices, upstream, **node.parameters), None)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         x, indices = node.inputs
         return (scatter.sum_along_axis(x.shape, indices._array, upstream, **node.parameters), None)
 
@@ -87,7 +87,7 @@ class _ScatterAdd(Operation):
     inputs = ("x", "indices", "updates")
     reads = ("indices",)
 
-    def shape(self, x: Shape, indices: Shape, updates: Shape, *, axis: int) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, indices: Shape, updates: Shape, *, axis: int) -> Shape:
         _require_same_but("scatter_add", x, indices, axis)
         if updates != indices:
             raise ShapeError(
@@ -97,15 +97,15 @@ class _ScatterAdd(Operation):
             )
         return x
 
-    def forward(self, x: Array, indices: Array, updates: Array, *, axis: int) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, indices: Array, updates: Array, *, axis: int) -> Array:
         return x + scatter.sum_along_axis(x.shape, indices, updates, axis)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         indices = node.inputs[1]
         picked = apply(TAKE_ALONG_AXIS, upstream, indices, **node.parameters) if node.needs(2) else None
         return (upstream, None, picked)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         indices = node.inputs[1]._array
         return (
             upstream,

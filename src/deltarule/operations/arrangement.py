@@ -40,16 +40,16 @@ class _Flip(Operation):
     reads = ()
     view = True
 
-    def shape(self, x: Shape, *, axis: tuple[int, ...]) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, axis: tuple[int, ...]) -> Shape:
         return x
 
-    def forward(self, x: Array, *, axis: tuple[int, ...]) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: tuple[int, ...]) -> Array:
         return np.flip(x, axis)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (flip(upstream, axis=node.parameters["axis"]),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         return (np.flip(upstream, node.parameters["axis"]),)
 
     def formula(self, call: Call) -> Formula:
@@ -93,17 +93,17 @@ class _Roll(Operation):
     inputs = ("x",)
     reads = ()
 
-    def shape(self, x: Shape, *, shift: tuple[int, ...], axis: tuple[int, ...]) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, shift: tuple[int, ...], axis: tuple[int, ...]) -> Shape:
         return x
 
-    def forward(self, x: Array, *, shift: tuple[int, ...], axis: tuple[int, ...]) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, shift: tuple[int, ...], axis: tuple[int, ...]) -> Array:
         return np.roll(x, shift, axis)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         back = tuple(-each for each in node.parameters["shift"])
         return (apply(ROLL, upstream, shift=back, axis=node.parameters["axis"]),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         return (np.roll(upstream, [-each for each in node.parameters["shift"]], node.parameters["axis"]),)
 
     def formula(self, call: Call) -> Formula:

@@ -143,7 +143,7 @@ class _AvgPool(Operation):
     reads = ()
     rank: ClassVar[int]
 
-    def shape(  # type: ignore[override]
+    def shape(
         self,
         x: Shape,
         *,
@@ -157,7 +157,7 @@ class _AvgPool(Operation):
         ones = (1,) * self.rank
         return (*x[:2], *pooled_sizes(self.name, x, kernel_size, stride, padding, ones, ceil_mode))
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         x: Array,
         *,
@@ -171,11 +171,11 @@ class _AvgPool(Operation):
         positions = pooled_sizes(self.name, x.shape, kernel_size, stride, padding, ones, ceil_mode)
         return kernels.avg_pool(x, positions, kernel_size, stride, padding, count_include_pad)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         extents = node.inputs[0].shape[2:]
         return (apply(AVG_POOL_GRADIENT[self.rank], upstream, extents=extents, **node.parameters),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         options = node.parameters
         window = options["kernel_size"], options["stride"], options["padding"], options["count_include_pad"]
         return (kernels.avg_pool_gradient(upstream, node.inputs[0].shape[2:], *window),)
@@ -195,7 +195,7 @@ class _AvgPoolGradient(Operation):
     reads = ()
     rank: ClassVar[int]
 
-    def shape(  # type: ignore[override]
+    def shape(
         self,
         x: Shape,
         *,
@@ -215,7 +215,7 @@ class _AvgPoolGradient(Operation):
             )
         return large
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         x: Array,
         *,
@@ -228,7 +228,7 @@ class _AvgPoolGradient(Operation):
     ) -> Array:
         return kernels.avg_pool_gradient(x, extents, kernel_size, stride, padding, count_include_pad)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         options = {name: value for name, value in node.parameters.items() if name != "extents"}
         return (apply(AVG_POOL[self.rank], upstream, **options),)
 

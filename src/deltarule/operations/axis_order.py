@@ -28,7 +28,7 @@ class _Permute(Operation):
     reads = ()
     view = True
 
-    def shape(self, x: Shape, *, axes: tuple[int, ...]) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, axes: tuple[int, ...]) -> Shape:
         if len(axes) != len(x) or sorted(axes) != list(range(len(x))):
             raise ShapeError(
                 "permute_dims",
@@ -37,13 +37,13 @@ class _Permute(Operation):
             )
         return tuple(x[axis] for axis in axes)
 
-    def forward(self, x: Array, *, axes: tuple[int, ...]) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axes: tuple[int, ...]) -> Array:
         return x.transpose(axes)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (apply(PERMUTE_DIMS, upstream, axes=_inverse(node.parameters["axes"])),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         return (upstream.transpose(_inverse(node.parameters["axes"])),)
 
     def formula(self, call: Call) -> Formula:

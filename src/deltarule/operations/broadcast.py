@@ -50,7 +50,7 @@ class _BroadcastTo(Operation):
     reads = ()
     view = True
 
-    def shape(self, x: Shape, *, shape: Shape) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, shape: Shape) -> Shape:
         fits = len(x) <= len(shape) and all(
             own in (1, wanted) for own, wanted in zip(x[::-1], shape[::-1], strict=False)
         )
@@ -62,13 +62,13 @@ class _BroadcastTo(Operation):
             )
         return shape
 
-    def forward(self, x: Array, *, shape: Shape) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, shape: Shape) -> Array:
         return np.broadcast_to(x, shape)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (sum_to(upstream, node.inputs[0].shape),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         return (sum_array_to(upstream, node.inputs[0].shape),)
 
     def formula(self, call: Call) -> Formula:
@@ -95,7 +95,7 @@ class _SumTo(Operation):
     inputs = ("x",)
     reads = ()
 
-    def shape(self, x: Shape, *, shape: Shape) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, shape: Shape) -> Shape:
         fits = len(shape) <= len(x) and all(
             own in (1, wanted) for own, wanted in zip(shape[::-1], x[::-1], strict=False)
         )
@@ -105,10 +105,10 @@ class _SumTo(Operation):
             )
         return shape
 
-    def forward(self, x: Array, *, shape: Shape) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, shape: Shape) -> Array:
         return sum_array_to(x, shape)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (broadcast_to(upstream, node.inputs[0].shape),)
 
     def formula(self, call: Call) -> Formula:

@@ -45,9 +45,7 @@ class _ContrastiveLoss(Group):
     saves = True
     symbols = {"input1": ("a", "A"), "input2": ("b", "B"), "target": ("t", "t"), "y": (r"\ell", r"\ell")}
 
-    def shape(  # type: ignore[override]
-        self, input1: Shape, input2: Shape, target: Shape, *, margin: float, reduction: str
-    ) -> Shape:
+    def shape(self, input1: Shape, input2: Shape, target: Shape, *, margin: float, reduction: str) -> Shape:
         if not input1 or input1 != input2:
             raise ShapeError(
                 self.name,
@@ -63,7 +61,7 @@ class _ContrastiveLoss(Group):
         require_elements(self.name, target, reduction)
         return reduced_shape(target, reduction)
 
-    def open(  # type: ignore[override]
+    def open(
         self, input1: Tensor, input2: Tensor, target: Tensor, *, margin: float, reduction: str
     ) -> Tensor:
         squared = sum(square(subtract(input1, input2)), -1)
@@ -74,9 +72,7 @@ class _ContrastiveLoss(Group):
         dissimilar = multiply(target, square(relu(subtract(margin, distance))))
         return reduced(multiply(add(similar, dissimilar), 0.5), reduction)
 
-    def forward(  # type: ignore[override]
-        self, input1: Array, input2: Array, target: Array, *, margin: float, reduction: str
-    ) -> Any:
+    def forward(self, input1: Array, input2: Array, target: Array, *, margin: float, reduction: str) -> Any:
         difference = input1 - input2
         squared = np.einsum("...i,...i->...", difference, difference)
         distance = np.sqrt(squared)
@@ -88,7 +84,7 @@ class _ContrastiveLoss(Group):
         total = terms.sum()
         return (total / terms.size if reduction == "mean" else total), saved
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         difference, squared, distance, lack = node.saved
         target = node.inputs[2]._array
         scale = upstream / target.size if node.parameters["reduction"] == "mean" else upstream

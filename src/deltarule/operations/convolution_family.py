@@ -71,7 +71,7 @@ class _Convolution(_Convolving):
     inputs = ("x", "weight", "bias")
     reads = ("x", "weight")
 
-    def shape(  # type: ignore[override]
+    def shape(
         self,
         x: Shape,
         weight: Shape,
@@ -94,7 +94,7 @@ class _Convolution(_Convolving):
         self.require_bias(bias, weight[0])
         return (x[0], weight[0], *self.positions(x, weight[2:], stride, padding, dilation))
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         x: Array,
         weight: Array,
@@ -108,7 +108,7 @@ class _Convolution(_Convolving):
         positions = self.positions(x.shape, weight.shape[2:], stride, padding, dilation)
         return kernels.convolve(x, weight, bias, positions, stride, _before(padding), dilation, groups)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         x, weight = node.inputs[:2]
         options = node.parameters
         gradients: list[Tensor | None] = [None, None]
@@ -123,7 +123,7 @@ class _Convolution(_Convolving):
             gradients.append(sum(upstream, axis=_all_but_channels(upstream)) if node.needs(2) else None)
         return gradients
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         x, weight = node.inputs[0]._array, node.inputs[1]._array
         stride, dilation, groups = (node.parameters[name] for name in ("stride", "dilation", "groups"))
         before = _before(node.parameters["padding"])
@@ -169,7 +169,7 @@ class _TransposedConvolution(_Convolving):
     inputs = ("x", "weight", "bias")
     reads = ("x", "weight")
 
-    def shape(  # type: ignore[override]
+    def shape(
         self,
         x: Shape,
         weight: Shape,
@@ -205,7 +205,7 @@ class _TransposedConvolution(_Convolving):
             for count, size, step, pair, gap in zip(x[2:], weight[2:], stride, padding, dilation, strict=True)
         )
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         x: Array,
         weight: Array,
@@ -221,7 +221,7 @@ class _TransposedConvolution(_Convolving):
             x, weight, bias, extents, stride, _before(padding), dilation, groups
         )
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         x, weight = node.inputs[:2]
         options = node.parameters
         gradients: list[Tensor | None] = [None, None]
@@ -253,7 +253,7 @@ class _WeightGradient(_Convolving):
 
     reads = ("data", "signal")
 
-    def shape(  # type: ignore[override]
+    def shape(
         self,
         data: Shape,
         signal: Shape,
@@ -276,7 +276,7 @@ class _WeightGradient(_Convolving):
             )
         return (signal[1], data[1] // groups, *kernel_size)
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         data: Array,
         signal: Array,
@@ -289,7 +289,7 @@ class _WeightGradient(_Convolving):
     ) -> Array:
         return kernels.convolve_weight(data, signal, kernel_size, stride, _before(padding), dilation, groups)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         data, signal = node.inputs
         options = {name: value for name, value in node.parameters.items() if name != "kernel_size"}
         gradients: list[Tensor | None] = [None, None]

@@ -24,13 +24,13 @@ class _AsType(Operation):
     inputs = ("x",)
     reads = ()
 
-    def shape(self, x: Shape, *, dtype: Any) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, dtype: Any) -> Shape:
         return x
 
-    def forward(self, x: Array, *, dtype: Any) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, dtype: Any) -> Array:
         return x.astype(dtype)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (astype(upstream, node.inputs[0].dtype),)
 
     def formula(self, call: Call) -> Formula:

@@ -52,12 +52,12 @@ class _CrossEntropy(Group):
     saves = True
     symbols = LOSS_SYMBOLS
 
-    def shape(  # type: ignore[override]
+    def shape(
         self, input: Shape, target: Shape, weight: Shape | None = None, *, reduction: str, **options: Any
     ) -> Shape:
         return class_loss_shape(self.name, input, target, weight, reduction)
 
-    def open(  # type: ignore[override]
+    def open(
         self,
         input: Tensor,
         target: Tensor,
@@ -88,12 +88,10 @@ class _CrossEntropy(Group):
         share = label_smoothing / input.shape[axis]
         return add(multiply(own, 1 - label_smoothing), multiply(others, share))
 
-    def forward(  # type: ignore[override]
-        self, input: Array, target: Array, weight: Array | None = None, **options: Any
-    ) -> Any:
+    def forward(self, input: Array, target: Array, weight: Array | None = None, **options: Any) -> Any:
         return kernels.cross_entropy(input, target, weight, **options)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         _, target, *weight = (tensor._array for tensor in node.inputs)
         gradient = kernels.cross_entropy_gradient(
             upstream, node.saved, target, weight[0] if weight else None, **node.parameters
@@ -139,7 +137,7 @@ class _SoftCrossEntropy(Group):
     saves = True
     symbols = LOSS_SYMBOLS
 
-    def shape(  # type: ignore[override]
+    def shape(
         self,
         input: Shape,
         target: Shape,
@@ -150,7 +148,7 @@ class _SoftCrossEntropy(Group):
     ) -> Shape:
         return class_loss_shape("cross_entropy", input, target, weight, reduction, soft=True)
 
-    def open(  # type: ignore[override]
+    def open(
         self,
         input: Tensor,
         target: Tensor,
@@ -170,12 +168,10 @@ class _SoftCrossEntropy(Group):
             return terms
         return divide(sum(terms), float(terms.size)) if reduction == "mean" else sum(terms)
 
-    def forward(  # type: ignore[override]
-        self, input: Array, target: Array, weight: Array | None = None, **options: Any
-    ) -> Any:
+    def forward(self, input: Array, target: Array, weight: Array | None = None, **options: Any) -> Any:
         return kernels.soft_cross_entropy(input, target, weight, **options)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         weight = node.inputs[2]._array if len(node.inputs) > 2 else None
         gradients = kernels.soft_cross_entropy_gradients(
             upstream, node.saved, weight, **node.parameters, needed=(node.needs(0), node.needs(1))

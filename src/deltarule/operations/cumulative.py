@@ -74,18 +74,18 @@ class _CumulativeSum(Operation):
     inputs = ("x",)
     reads = ()
 
-    def shape(self, x: Shape, *, axis: int, include_initial: bool, reverse: bool) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, axis: int, include_initial: bool, reverse: bool) -> Shape:
         extent = x[axis] + (include_initial if not reverse else -int(include_initial))
         return (*x[:axis], extent, *x[axis + 1 :])
 
-    def forward(self, x: Array, *, axis: int, include_initial: bool, reverse: bool) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: int, include_initial: bool, reverse: bool) -> Array:
         return kernels.cumulative_sum(x, axis, include_initial, reverse)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         options = {**node.parameters, "reverse": not node.parameters["reverse"]}
         return (apply(CUMULATIVE_SUM, upstream, **options),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         options = {**node.parameters, "reverse": not node.parameters["reverse"]}
         return (kernels.cumulative_sum(upstream, **options),)
 
@@ -183,10 +183,10 @@ class _CumulativeProd(Group):
     inputs = ("x",)
     reads = ("x", "y")
 
-    def shape(self, x: Shape, *, axis: int, include_initial: bool) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, axis: int, include_initial: bool) -> Shape:
         return (*x[:axis], x[axis] + include_initial, *x[axis + 1 :])
 
-    def open(self, x: Tensor, *, axis: int, include_initial: bool) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *, axis: int, include_initial: bool) -> Tensor:
         # One copy of x for each result, in which the elements that do not count are replaced by 1.
         extent = x.shape[axis]
         results = extent + include_initial
@@ -195,10 +195,10 @@ class _CumulativeProd(Group):
         counts = counts.reshape(results, extent, *[1] * (x.ndim - axis - 1))
         return prod(choose(Tensor(counts), copies, 1.0), axis + 1)
 
-    def forward(self, x: Array, *, axis: int, include_initial: bool) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: int, include_initial: bool) -> Array:
         return kernels.cumulative_prod(x, axis, include_initial)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         x = node.inputs[0]._array
         if not x.all():
             # Dividing y by an element that is 0 is impossible: the opened form multiplies instead.

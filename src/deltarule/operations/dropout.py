@@ -26,7 +26,7 @@ class _Dropout(Operation):
     reads = ("mask",)
     symbols = {"mask": ("m", "M")}
 
-    def shape(self, x: Shape, mask: Shape, *, p: float) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, mask: Shape, *, p: float) -> Shape:
         fits = len(x) == len(mask) and all(own in (1, wanted) for own, wanted in zip(mask, x, strict=True))
         if not fits:
             raise ShapeError(
@@ -36,13 +36,13 @@ class _Dropout(Operation):
             )
         return x
 
-    def forward(self, x: Array, mask: Array, *, p: float) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, mask: Array, *, p: float) -> Array:
         return np.multiply(x, _factors(mask, p, x.dtype))
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (apply(DROPOUT, upstream, node.inputs[1], **node.parameters), None)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         mask = node.inputs[1]._array
         return (np.multiply(upstream, _factors(mask, node.parameters["p"], upstream.dtype)), None)
 

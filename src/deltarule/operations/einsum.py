@@ -44,14 +44,14 @@ class _Einsum(Operation):
     variadic = True
     reads = ("x",)
 
-    def shape(self, *shapes: Shape, subscripts: str) -> Shape:  # type: ignore[override]
+    def shape(self, *shapes: Shape, subscripts: str) -> Shape:
         length = extents(subscripts, shapes)
         return tuple([length[letter] for letter in split(subscripts)[1]])
 
-    def forward(self, *arrays: Array, subscripts: str) -> Array:  # type: ignore[override]
+    def forward(self, *arrays: Array, subscripts: str) -> Array:
         return kernels.einsum(*split(subscripts), arrays)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         answers: list[Tensor | None] = []
         for position, x in enumerate(node.inputs):
             if not node.needs(position):
@@ -63,7 +63,7 @@ class _Einsum(Operation):
             answers.append(apply(EINSUM, *factors, subscripts=rule.subscripts))
         return answers
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         answers: list[Array | None] = []
         for position, x in enumerate(node.inputs):
             if not node.needs(position):

@@ -87,7 +87,7 @@ class Elementwise(Group):
             return self._kernel(*arrays, *parameters.values())
         return self._compiled(array_functions, *arrays, *parameters.values())[0]
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         output = node.output() if self.reads_output else None
         arguments = (upstream, output, *node.inputs, *node.parameters.values())
         answers: list[Tensor | None] = []
@@ -100,7 +100,7 @@ class Elementwise(Group):
             answers.append(sum_to(gradient, target.shape))
         return answers
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         arrays = [tensor._array for tensor in node.inputs]
         arguments = (upstream, node.values[0], *arrays, *node.parameters.values())
         answers: list[Array | None] = []
@@ -178,7 +178,7 @@ def define(
     call.__name__ = call.__qualname__ = name
     # The module whose row it is, so that it can be found there (by pickle and by help).
     call.__module__ = sys._getframe(1).f_globals["__name__"]
-    call.__signature__ = _signature(inputs, options)  # type: ignore[attr-defined]
+    call.__signature__ = _signature(inputs, options)
     call.__doc__ = _documented(doc, operation, floating, example)
     setattr(tensor_functions, name, call)
     return call

@@ -48,7 +48,7 @@ class _Embedding(Operation):
     inputs = ("indices", "weight")
     reads = ("indices",)
 
-    def shape(self, indices: Shape, weight: Shape, *, padding_idx: int | None) -> Shape:  # type: ignore[override]
+    def shape(self, indices: Shape, weight: Shape, *, padding_idx: int | None) -> Shape:
         if len(weight) != 2:
             raise ShapeError(
                 "embedding",
@@ -57,10 +57,10 @@ class _Embedding(Operation):
             )
         return (*indices, weight[1])
 
-    def forward(self, indices: Array, weight: Array, *, padding_idx: int | None) -> Array:  # type: ignore[override]
+    def forward(self, indices: Array, weight: Array, *, padding_idx: int | None) -> Array:
         return np.take(weight, indices, axis=0)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         indices, weight = node.inputs
         if node.parameters["padding_idx"] is not None:
             kept = indices._array[..., None] != node.parameters["padding_idx"]
@@ -68,7 +68,7 @@ class _Embedding(Operation):
         zeros = Tensor(np.zeros(weight.shape, dtype=upstream.dtype))
         return (None, apply(INDEX_ADD, zeros, upstream, indices, axes=(0,), place=0))
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         indices, weight = node.inputs
         tokens, features = weight.shape
         rows = upstream.reshape(indices.size, features)

@@ -56,10 +56,10 @@ class _Extreme(Reducing, Operation):
         _require_elements(self.name, x, axis)
         return reduced_shape(x, axis, keepdims)
 
-    def forward(self, x: Array, *, axis: Axes, keepdims: bool) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: Axes, keepdims: bool) -> Array:
         return self._ufunc.reduce(x, axis=axis, keepdims=keepdims)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         # Which elements are chosen does not change with small changes of x: the shares are constants.
         x, axis = node.inputs[0], node.parameters["axis"]
         shares = kernels.shares_of_ties(x._array, node.values[0], axis)
@@ -67,7 +67,7 @@ class _Extreme(Reducing, Operation):
             multiply(spread(upstream, x.shape, axis, keepdims=node.parameters["keepdims"]), Tensor(shares)),
         )
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         x, axis = node.inputs[0]._array, node.parameters["axis"]
         shares = kernels.shares_of_ties(x, node.values[0], axis)
         shares *= kernels.kept(upstream, x.shape, axis)
@@ -172,12 +172,12 @@ class _Position(Operation):
     _find: ClassVar[Callable[..., Any]]
     _reduction: ClassVar[Callable[..., Expression]]
 
-    def shape(self, x: Shape, *, axis: Any = None, keepdims: bool = False) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, axis: Any = None, keepdims: bool = False) -> Shape:
         axes = reduced_axes(self.name, axis, x)
         _require_elements(self.name, x, axes)
         return reduced_shape(x, axes, keepdims)
 
-    def forward(self, x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
         return self._find(x, axis=axis, keepdims=keepdims)
 
     def formula(self, call: Call) -> Formula:

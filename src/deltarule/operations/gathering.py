@@ -114,10 +114,10 @@ class _Gather(Operation):
     variadic = True
     reads = ("indices",)
 
-    def shape(self, x: Shape, *indices: Shape, axes: tuple[int, ...], place: int) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *indices: Shape, axes: tuple[int, ...], place: int) -> Shape:
         return gathered_shape(x, indices, axes, place)
 
-    def forward(self, x: Array, *indices: Array, axes: tuple[int, ...], place: int) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *indices: Array, axes: tuple[int, ...], place: int) -> Array:
         if len(axes) == 1:
             return np.take(x, indices[0], axis=axes[0])
         order = axes + tuple(axis for axis in range(x.ndim) if axis not in axes)
@@ -125,12 +125,12 @@ class _Gather(Operation):
         depth = picked.ndim - x.ndim + len(axes)
         return np.moveaxis(picked, range(depth), range(place, place + depth)) if place else picked
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         x, *indices = node.inputs
         zeros = Tensor(np.zeros(x.shape, dtype=upstream.dtype))
         return (apply(INDEX_ADD, zeros, upstream, *indices, **node.parameters), *[None] * len(indices))
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         x, *indices = node.inputs
         gradient = scatter.sum_at(x.shape, [each._array for each in indices], upstream, **node.parameters)
         return (gradient, *[None] * len(indices))
@@ -161,9 +161,7 @@ class _IndexAdd(Operation):
     variadic = True
     reads = ("indices",)
 
-    def shape(  # type: ignore[override]
-        self, x: Shape, updates: Shape, *indices: Shape, axes: tuple[int, ...], place: int
-    ) -> Shape:
+    def shape(self, x: Shape, updates: Shape, *indices: Shape, axes: tuple[int, ...], place: int) -> Shape:
         expected = gathered_shape(x, indices, axes, place)
         if updates != expected:
             raise ShapeError(
@@ -173,17 +171,15 @@ class _IndexAdd(Operation):
             )
         return x
 
-    def forward(  # type: ignore[override]
-        self, x: Array, updates: Array, *indices: Array, axes: tuple[int, ...], place: int
-    ) -> Array:
+    def forward(self, x: Array, updates: Array, *indices: Array, axes: tuple[int, ...], place: int) -> Array:
         return x + scatter.sum_at(x.shape, indices, updates, axes, place)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         indices = node.inputs[2:]
         picked = apply(GATHER, upstream, *indices, **node.parameters) if node.needs(1) else None
         return (upstream, picked, *[None] * len(indices))
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         indices = [each._array for each in node.inputs[2:]]
         picked = GATHER.forward(upstream, *indices, **node.parameters) if node.needs(1) else None
         return (upstream, picked, *[None] * len(indices))

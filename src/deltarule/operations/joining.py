@@ -57,7 +57,7 @@ class _Concat(Operation):
     variadic = True
     reads = ()
 
-    def shape(self, *parts: Shape, axis: int) -> Shape:  # type: ignore[override]
+    def shape(self, *parts: Shape, axis: int) -> Shape:
         first = parts[0]
         for number, part in enumerate(parts):
             if (
@@ -72,10 +72,10 @@ class _Concat(Operation):
                 )
         return first[:axis] + (sum(part[axis] for part in parts),) + first[axis + 1 :]
 
-    def forward(self, *parts: Array, axis: int) -> Array:  # type: ignore[override]
+    def forward(self, *parts: Array, axis: int) -> Array:
         return np.concatenate(parts, axis)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         axis = node.parameters["axis"]
         bounds = _bounds([part.shape for part in node.inputs], axis)
         return [
@@ -83,7 +83,7 @@ class _Concat(Operation):
             for position, (start, stop) in enumerate(bounds)
         ]
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         axis = node.parameters["axis"]
         bounds = _bounds([part.shape for part in node.inputs], axis)
         before = (slice(None),) * axis
@@ -124,7 +124,7 @@ class _Stack(Group):
     variadic = True
     reads = ()
 
-    def shape(self, *parts: Shape, axis: int) -> Shape:  # type: ignore[override]
+    def shape(self, *parts: Shape, axis: int) -> Shape:
         first = parts[0]
         for number, part in enumerate(parts):
             if part != first:
@@ -135,13 +135,13 @@ class _Stack(Group):
                 )
         return first[:axis] + (len(parts),) + first[axis:]
 
-    def open(self, *parts: Tensor, axis: int) -> Tensor:  # type: ignore[override]
+    def open(self, *parts: Tensor, axis: int) -> Tensor:
         return concat([expand_dims(part, axis) for part in parts], axis=axis)
 
-    def forward(self, *parts: Array, axis: int) -> Array:  # type: ignore[override]
+    def forward(self, *parts: Array, axis: int) -> Array:
         return np.stack(parts, axis)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         before = (slice(None),) * node.parameters["axis"]
         return [
             np.asarray(upstream[(*before, position)]) if node.needs(position) else None

@@ -23,7 +23,7 @@ class _Linear(Group):
     inputs = ("x", "weight", "bias")
     reads = ("x", "weight")
 
-    def shape(self, x: Shape, weight: Shape, bias: Shape | None = None) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, weight: Shape, bias: Shape | None = None) -> Shape:
         if len(weight) != 2:
             raise ShapeError(
                 "linear", f"weight expected shape (out_features, in_features), got {weight}", "Use two axes."
@@ -43,14 +43,14 @@ class _Linear(Group):
             )
         return (*x[:-1], weight[0])
 
-    def open(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         product = matmul(x, matrix_transpose(weight))
         return product if bias is None else add(product, bias)
 
-    def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, weight: Array, bias: Array | None = None) -> Array:
         return kernels.linear(x, weight, bias)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         x, weight, *bias = node.inputs
         gradients: list[Array | None] = [None] * len(node.inputs)
         if x._requires_grad:

@@ -41,7 +41,7 @@ class _Matmul(Operation):
     inputs = ("a", "b")
     reads = ("a", "b")
 
-    def shape(self, a: Shape, b: Shape) -> Shape:  # type: ignore[override]
+    def shape(self, a: Shape, b: Shape) -> Shape:
         if not a or not b:
             raise ShapeError(
                 "matmul",
@@ -65,10 +65,10 @@ class _Matmul(Operation):
             ) from None
         return batch + (a[-2:-1] if len(a) > 1 else ()) + (b[-1:] if len(b) > 1 else ())
 
-    def forward(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def forward(self, a: Array, b: Array) -> Array:
         return kernels.matmul(a, b)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         a, b = node.inputs
         if a.ndim == 1 or b.ndim == 1:
             # A vector is a row on the left and a column on the right: einsum says both at once.
@@ -84,7 +84,7 @@ class _Matmul(Operation):
         grad_b = sum_to(apply(MATMUL, matrix_transpose(a), upstream), b.shape) if node.needs(1) else None
         return grad_a, grad_b
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         a, b = (tensor._array for tensor in node.inputs)
         if a.ndim == 1 or b.ndim == 1:
             return super().backward_kernel(node, upstream)
@@ -145,20 +145,20 @@ class _MatrixTranspose(Operation):
     reads = ()
     view = True
 
-    def shape(self, x: Shape) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape) -> Shape:
         if len(x) < 2:
             raise ShapeError(
                 "matrix_transpose", f"expected at least 2 axes, got shape {x}", "A vector has no transpose."
             )
         return (*x[:-2], x[-1], x[-2])
 
-    def forward(self, x: Array) -> Array:  # type: ignore[override]
+    def forward(self, x: Array) -> Array:
         return x.swapaxes(-1, -2)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (apply(MATRIX_TRANSPOSE, upstream),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         return (upstream.swapaxes(-1, -2),)
 
     def formula(self, call: Call) -> Formula:

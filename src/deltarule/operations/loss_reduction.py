@@ -109,7 +109,7 @@ class PointwiseLoss(Group):
         total = np.add.reduce(self.row.forward(*arrays, **options), axis=None)
         return total / arrays[0].size if reduction == "mean" else total
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         options = dict(node.parameters)
         arrays = [tensor._array for tensor in node.inputs]
         share = upstream / arrays[0].size if options.pop("reduction") == "mean" else upstream

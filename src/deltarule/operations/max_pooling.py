@@ -47,13 +47,13 @@ class _MaxPool(Operation):
     reads = ("x", "y")
     rank: ClassVar[int]
 
-    def shape(  # type: ignore[override]
+    def shape(
         self, x: Shape, *, kernel_size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, ceil_mode: bool
     ) -> Shape:
         require_axes(self.name, "x", x, self.rank)
         return (*x[:2], *pooled_sizes(self.name, x, kernel_size, stride, padding, dilation, ceil_mode))
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         x: Array,
         *,
@@ -66,7 +66,7 @@ class _MaxPool(Operation):
         positions = pooled_sizes(self.name, x.shape, kernel_size, stride, padding, dilation, ceil_mode)
         return kernels.max_pool(x, positions, kernel_size, stride, padding, dilation)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         # Which element is the largest does not change with small changes of x: the positions are constants.
         x = node.inputs[0]
         found = kernels.max_pool_positions(x._array, node.values[0], *_window(node.parameters))
@@ -76,7 +76,7 @@ class _MaxPool(Operation):
         total = scatter_add(zeros, positions, reshape(upstream, (*rows, windows)), axis=2)
         return (reshape(total, x.shape),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         window = _window(node.parameters)
         return (kernels.max_pool_gradient(node.inputs[0]._array, node.values[0], upstream, *window),)
 

@@ -36,7 +36,7 @@ class _MultiMarginLoss(Group):
     saves = True
     symbols = LOSS_SYMBOLS
 
-    def shape(  # type: ignore[override]
+    def shape(
         self,
         input: Shape,
         target: Shape,
@@ -48,7 +48,7 @@ class _MultiMarginLoss(Group):
     ) -> Shape:
         return class_loss_shape(self.name, input, target, weight, reduction)
 
-    def open(  # type: ignore[override]
+    def open(
         self,
         input: Tensor,
         target: Tensor,
@@ -69,7 +69,7 @@ class _MultiMarginLoss(Group):
             terms = multiply(terms, Tensor(weight._array[target._array]))
         return reduced(terms, reduction)
 
-    def forward(  # type: ignore[override]
+    def forward(
         self,
         input: Array,
         target: Array,
@@ -81,7 +81,7 @@ class _MultiMarginLoss(Group):
     ) -> Any:
         return kernels.multi_margin(input, target, weight, reduction, p, margin)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         _, target, *weight = (tensor._array for tensor in node.inputs)
         reduction, power = node.parameters["reduction"], node.parameters["p"]
         gradient = kernels.multi_margin_gradient(

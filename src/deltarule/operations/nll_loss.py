@@ -33,7 +33,7 @@ class _NLLLoss(Group):
     reads = ("input", "target", "weight")
     symbols = LOSS_SYMBOLS
 
-    def shape(  # type: ignore[override]
+    def shape(
         self,
         input: Shape,
         target: Shape,
@@ -44,7 +44,7 @@ class _NLLLoss(Group):
     ) -> Shape:
         return class_loss_shape(self.name, input, target, weight, reduction)
 
-    def open(  # type: ignore[override]
+    def open(
         self,
         input: Tensor,
         target: Tensor,
@@ -67,12 +67,10 @@ class _NLLLoss(Group):
         total = sum(terms)
         return divide(total, kernels.total_weight(weights, terms.size)) if reduction == "mean" else total
 
-    def forward(  # type: ignore[override]
-        self, input: Array, target: Array, weight: Array | None = None, **options: Any
-    ) -> Array:
+    def forward(self, input: Array, target: Array, weight: Array | None = None, **options: Any) -> Array:
         return kernels.nll(input, target, weight, **options)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         input, target, *weight = (tensor._array for tensor in node.inputs)
         gradient = kernels.nll_gradient(
             upstream, input, target, weight[0] if weight else None, **node.parameters

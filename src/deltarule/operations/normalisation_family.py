@@ -77,7 +77,7 @@ class Normalising(Group):
                 "The mean and variance of so few say nothing.",
             )
 
-    def forward(  # type: ignore[override]
+    def forward(
         self, x: Array, *affine: Array, eps: float, **parameters: Any
     ) -> tuple[Array, kernels.Statistics]:
         shape, axes, wide = self.arrangement(x.shape, **parameters)
@@ -85,7 +85,7 @@ class Normalising(Group):
         y, statistics = kernels.normalise(x.reshape(shape), weight, bias, axes, eps, centred=self.centred)
         return y.reshape(x.shape), statistics
 
-    def open(self, x: Tensor, *affine: Tensor, eps: float, **parameters: Any) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *affine: Tensor, eps: float, **parameters: Any) -> Tensor:
         shape, axes, wide = self.arrangement(x.shape, **parameters)
         viewed = reshape(x, shape)
         if self.centred:
@@ -100,7 +100,7 @@ class Normalising(Group):
             y = add(y, reshape(affine[1], wide))
         return reshape(y, x.shape)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         x, *affine = (tensor._array for tensor in node.inputs)
         parameters = {name: value for name, value in node.parameters.items() if name != "eps"}
         shape, axes, wide = self.arrangement(x.shape, **parameters)
@@ -279,10 +279,10 @@ class _Written:
 class _BatchNorm(Normalising):
     name = "batch_norm"
 
-    def arrangement(self, x: Shape) -> tuple[Shape, Axes, Shape]:  # type: ignore[override]
+    def arrangement(self, x: Shape) -> tuple[Shape, Axes, Shape]:
         return x, (0, *range(2, len(x))), (1, x[1], *[1] * (len(x) - 2))
 
-    def shape(self, x: Shape, *affine: Shape, eps: float) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *affine: Shape, eps: float) -> Shape:
         if len(x) < 2:
             raise ShapeError(self.name, f"x expected at least 2 axes (batch, channels, ...), got shape {x}")
         self.require_elements(x, 2)
@@ -296,15 +296,15 @@ class _BatchNorm(Normalising):
 class _LayerNorm(Normalising):
     name = "layer_norm"
 
-    def arrangement(self, x: Shape, *, normalized_shape: Shape) -> tuple[Shape, Axes, Shape]:  # type: ignore[override]
+    def arrangement(self, x: Shape, *, normalized_shape: Shape) -> tuple[Shape, Axes, Shape]:
         depth = len(normalized_shape)
         first = len(x) - depth
         return x, tuple(range(first, len(x))), (*[1] * first, *normalized_shape)
 
-    def affine_shape(self, x: Shape, *, normalized_shape: Shape) -> Shape:  # type: ignore[override]
+    def affine_shape(self, x: Shape, *, normalized_shape: Shape) -> Shape:
         return normalized_shape
 
-    def shape(self, x: Shape, *affine: Shape, eps: float, normalized_shape: Shape) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *affine: Shape, eps: float, normalized_shape: Shape) -> Shape:
         if not normalized_shape or x[-len(normalized_shape) :] != normalized_shape:
             raise ShapeError(
                 self.name,
@@ -331,12 +331,12 @@ class _RMSNorm(_LayerNorm):
 class _GroupNorm(Normalising):
     name = "group_norm"
 
-    def arrangement(self, x: Shape, *, num_groups: int) -> tuple[Shape, Axes, Shape]:  # type: ignore[override]
+    def arrangement(self, x: Shape, *, num_groups: int) -> tuple[Shape, Axes, Shape]:
         split = (num_groups, x[1] // num_groups)
         shape = (x[0], *split, *x[2:])
         return shape, tuple(range(2, len(shape))), (1, *split, *[1] * (len(x) - 2))
 
-    def shape(self, x: Shape, *affine: Shape, eps: float, num_groups: int) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *affine: Shape, eps: float, num_groups: int) -> Shape:
         if len(x) < 2:
             raise ShapeError(self.name, f"x expected at least 2 axes (batch, channels, ...), got shape {x}")
         if x[1] % num_groups:

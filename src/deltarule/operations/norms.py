@@ -32,13 +32,13 @@ class _EuclideanNorm(Reducing, Group):
     name = "euclidean_norm"
     reads = ("x", "y")
 
-    def open(self, x: Tensor, *, axis: Axes, keepdims: bool) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *, axis: Axes, keepdims: bool) -> Tensor:
         return sqrt(sum(square(x), axis, keepdims=keepdims))
 
-    def forward(self, x: Array, *, axis: Axes, keepdims: bool) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: Axes, keepdims: bool) -> Array:
         return np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims))
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         x, y = node.inputs[0], node.output()
         zero = is_equal(y, 0.0)
         scale = where(zero, 0.0, divide(upstream, where(zero, 1.0, y)))
@@ -48,7 +48,7 @@ class _EuclideanNorm(Reducing, Group):
             ),
         )
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         x, y = node.inputs[0]._array, node.values[0]
         scale = np.divide(upstream, y, out=np.zeros_like(upstream), where=y != 0)
         return (x * kept(scale, x.shape, node.parameters["axis"]),)
@@ -77,10 +77,10 @@ class _PowerNorm(Reducing, Group):
     name = "power_norm"
     reads = ("x", "y")
 
-    def open(self, x: Tensor, *, axis: Axes, keepdims: bool, order: float) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *, axis: Axes, keepdims: bool, order: float) -> Tensor:
         return pow(sum(pow(abs(x), order), axis, keepdims=keepdims), 1.0 / order)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         x, y, axis, order = node.inputs[0], node.output(), node.parameters["axis"], node.parameters["order"]
         keepdims = node.parameters["keepdims"]
         zero = is_equal(y, 0.0)

@@ -32,10 +32,10 @@ class _OneHot(Operation):
     inputs = ("indices",)
     reads = ()
 
-    def shape(self, indices: Shape, *, num_classes: int, dtype: Any = None) -> Shape:  # type: ignore[override]
+    def shape(self, indices: Shape, *, num_classes: int, dtype: Any = None) -> Shape:
         return (*indices, num_classes)
 
-    def forward(self, indices: Array, *, num_classes: int, dtype: Any = None) -> Array:  # type: ignore[override]
+    def forward(self, indices: Array, *, num_classes: int, dtype: Any = None) -> Array:
         y = np.zeros((*indices.shape, num_classes), dtype=dtype)
         np.put_along_axis(y, indices[..., None].astype(np.int64, copy=False), 1, axis=-1)
         return y

@@ -163,10 +163,10 @@ def install() -> None:
         setattr(Tensor, f"__r{name}__", _reflected(function))
     for name, function in COMPARISONS.items():
         setattr(Tensor, f"__{name}__", _binary(function))
-    Tensor.__neg__ = lambda self: negative(self)  # type: ignore[method-assign]
-    Tensor.__pos__ = lambda self: positive(self)  # type: ignore[method-assign]
-    Tensor.__abs__ = lambda self: abs(self)  # type: ignore[method-assign]
-    Tensor.__invert__ = lambda self: bitwise_invert(self)  # type: ignore[method-assign]
+    Tensor.__neg__ = lambda self: negative(self)
+    Tensor.__pos__ = lambda self: positive(self)
+    Tensor.__abs__ = lambda self: abs(self)
+    Tensor.__invert__ = lambda self: bitwise_invert(self)
     for name, function in METHODS.items():
         setattr(Tensor, name, function)
     Tensor.__getitem__ = getitem  # type: ignore[method-assign]

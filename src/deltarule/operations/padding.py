@@ -46,19 +46,19 @@ class _Pad(Operation):
     inputs = ("x",)
     reads = ()
 
-    def shape(self, x: Shape, *, width: Widths, value: float) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, width: Widths, value: float) -> Shape:
         return tuple(extent + before + after for extent, (before, after) in zip(x, width, strict=True))
 
-    def forward(self, x: Array, *, width: Widths, value: float) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, width: Widths, value: float) -> Array:
         shape = self.shape(x.shape, width=width, value=value)
         y = np.full(shape, value, dtype=x.dtype) if value else np.zeros(shape, dtype=x.dtype)
         y[_inside(x.shape, width)] = x
         return y
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (slice_view(upstream, _inside(node.inputs[0].shape, node.parameters["width"])),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         return (upstream[_inside(node.inputs[0].shape, node.parameters["width"])],)
 
     def formula(self, call: Call) -> Formula:
@@ -146,7 +146,7 @@ def pad(x: Any, /, pad_width: Any, mode: str = "constant", constant_values: Any 
         if before or after:
             if not x.shape[axis]:
                 raise ShapeError("pad", f"axis {axis} is empty: {mode} has nothing to copy (x {x.shape})")
-            positions = np.pad(np.arange(x.shape[axis]), (before, after), mode=mode)  # type: ignore[call-overload]
+            positions = np.pad(np.arange(x.shape[axis]), (before, after), mode=mode)
             x = take(x, Tensor(positions), axis=axis)
     return x
 

@@ -43,7 +43,7 @@ class _Penalty(Group):
     def shape(self, *shapes: Shape, **options: Any) -> Shape:
         return ()
 
-    def open(self, *parameters: Tensor, **options: Any) -> Tensor:  # type: ignore[override]
+    def open(self, *parameters: Tensor, **options: Any) -> Tensor:
         absolute, squared = self.shares(options)
         terms = []
         for parameter in parameters:
@@ -56,7 +56,7 @@ class _Penalty(Group):
             total = add(total, term)
         return total
 
-    def forward(self, *parameters: Array, **options: Any) -> Array:  # type: ignore[override]
+    def forward(self, *parameters: Array, **options: Any) -> Array:
         absolute, squared = self.shares(options)
         total: Any = parameters[0].dtype.type(0)
         for parameter in parameters:
@@ -67,7 +67,7 @@ class _Penalty(Group):
                 total = total + np.dot(flat, flat) * (0.5 * squared)
         return np.asarray(total)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         absolute, squared = self.shares(node.parameters)
         answers: list[Array | None] = []
         for position, parameter in enumerate(node.inputs):

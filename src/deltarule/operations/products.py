@@ -65,15 +65,15 @@ class _Prod(Reducing, Operation):
     name = "prod"
     reads = ("x",)
 
-    def forward(self, x: Array, *, axis: tuple[int], keepdims: bool) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: tuple[int], keepdims: bool) -> Array:
         return np.multiply.reduce(x, axis=axis, keepdims=keepdims)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         x, axis = node.inputs[0], node.parameters["axis"]
         others = product_of_others(x, axis[0])
         return (multiply(spread(upstream, x.shape, axis, keepdims=node.parameters["keepdims"]), others),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         x, axis = node.inputs[0]._array, node.parameters["axis"]
         gradient = kernels.product_of_others(x, axis[0])
         gradient *= kept(upstream, x.shape, axis)
@@ -114,17 +114,17 @@ class _ProductOfOthers(Group):
     inputs = ("x",)
     reads = ("x",)
 
-    def shape(self, x: Shape, *, axis: int) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, axis: int) -> Shape:
         return x
 
-    def open(self, x: Tensor, *, axis: int) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *, axis: int) -> Tensor:
         # One copy of x along the axis for each result, in which that element is replaced by 1.
         extent = x.shape[axis]
         copies = spread(x, (*x.shape[:axis], extent, *x.shape[axis:]), axis)
         own = np.eye(extent, dtype=bool).reshape(extent, extent, *[1] * (x.ndim - axis - 1))
         return prod(choose(Tensor(own), 1.0, copies), axis + 1)
 
-    def forward(self, x: Array, *, axis: int) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: int) -> Array:
         return kernels.product_of_others(x, axis)
 
     def formula(self, call: Call) -> Formula:

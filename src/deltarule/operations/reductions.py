@@ -35,13 +35,13 @@ class _Sum(Reducing, Operation):
     name = "sum"
     reads = ()
 
-    def forward(self, x: Array, *, axis: Axes, keepdims: bool) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: Axes, keepdims: bool) -> Array:
         return np.add.reduce(x, axis=axis, keepdims=keepdims)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (apply(SPREAD, upstream, shape=node.inputs[0].shape, **node.parameters),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         return (kernels.spread(upstream, node.inputs[0].shape, node.parameters["axis"]),)
 
     def formula(self, call: Call) -> Formula:
@@ -63,7 +63,7 @@ class _Spread(Operation):
     reads = ()
     view = True
 
-    def shape(self, x: Shape, *, shape: Shape, axis: Axes, keepdims: bool) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, shape: Shape, axis: Axes, keepdims: bool) -> Shape:
         expected = reduced_shape(shape, axis, keepdims)
         if x != expected:
             raise ShapeError(
@@ -73,10 +73,10 @@ class _Spread(Operation):
             )
         return shape
 
-    def forward(self, x: Array, *, shape: Shape, axis: Axes, keepdims: bool) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, shape: Shape, axis: Axes, keepdims: bool) -> Array:
         return kernels.spread(x, shape, axis)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         axis, keepdims = node.parameters["axis"], node.parameters["keepdims"]
         return (apply(SUM, upstream, axis=axis, keepdims=keepdims),)
 
@@ -151,13 +151,13 @@ class _Mean(Reducing, Group):
     name = "mean"
     reads = ()
 
-    def open(self, x: Tensor, *, axis: Axes, keepdims: bool) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *, axis: Axes, keepdims: bool) -> Tensor:
         return divide(sum(x, axis, keepdims=keepdims), _divisor(x.shape, axis))
 
-    def forward(self, x: Array, *, axis: Axes, keepdims: bool) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: Axes, keepdims: bool) -> Array:
         return kernels.mean(x, axis, keepdims, _divisor(x.shape, axis))
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         shape, axis = node.inputs[0].shape, node.parameters["axis"]
         return (kernels.spread(upstream / _divisor(shape, axis), shape, axis),)
 
@@ -209,22 +209,22 @@ class _Variance(Reducing, Group):
     reads = ("x",)
     saves = True
 
-    def open(self, x: Tensor, *, axis: Axes, correction: float, keepdims: bool) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *, axis: Axes, correction: float, keepdims: bool) -> Tensor:
         total = sum(square(_deviation(x, axis)), axis, keepdims=keepdims)
         return divide(total, _divisor(x.shape, axis, correction))
 
-    def forward(self, x: Array, *, axis: Axes, correction: float, keepdims: bool) -> Any:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: Axes, correction: float, keepdims: bool) -> Any:
         divisor = _divisor(x.shape, axis, correction)
         return kernels.variance(x, axis, keepdims, _divisor(x.shape, axis), divisor)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         # The deviations add up to 0, so that nothing comes back through the mean.
         x, axis = node.inputs[0], node.parameters["axis"]
         scale = multiply(upstream, 2.0 / _divisor(x.shape, axis, node.parameters["correction"]))
         spread_scale = spread(scale, x.shape, axis, keepdims=node.parameters["keepdims"])
         return (multiply(spread_scale, _deviation(x, axis)),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         axis = node.parameters["axis"]
         divisor = _divisor(node.inputs[0].shape, axis, node.parameters["correction"])
         return (kernels.variance_gradient(node.saved, upstream, axis, divisor),)
@@ -261,14 +261,14 @@ class _StandardDeviation(Reducing, Group):
     reads = ("x", "y")
     saves = True
 
-    def open(self, x: Tensor, *, axis: Axes, correction: float, keepdims: bool) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *, axis: Axes, correction: float, keepdims: bool) -> Tensor:
         return sqrt(apply(VAR, x, axis=axis, correction=correction, keepdims=keepdims))
 
-    def forward(self, x: Array, *, axis: Axes, correction: float, keepdims: bool) -> Any:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: Axes, correction: float, keepdims: bool) -> Any:
         variance, deviation = VAR.forward(x, axis=axis, correction=correction, keepdims=keepdims)
         return np.sqrt(variance), deviation
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         x, y, axis = node.inputs[0], node.output(), node.parameters["axis"]
         flat = is_equal(y, 0.0)
         divisor = _divisor(x.shape, axis, node.parameters["correction"])
@@ -276,7 +276,7 @@ class _StandardDeviation(Reducing, Group):
         spread_scale = spread(scale, x.shape, axis, keepdims=node.parameters["keepdims"])
         return (multiply(spread_scale, _deviation(x, axis)),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         axis = node.parameters["axis"]
         divisor = _divisor(node.inputs[0].shape, axis, node.parameters["correction"])
         return (kernels.deviation_gradient(node.saved, node.values[0], upstream, axis, divisor),)
@@ -367,12 +367,12 @@ class _CountNonzero(Operation):
     inputs = ("x",)
     reads = ()
 
-    def shape(self, x: Shape, *, axis: Any = None, keepdims: bool = False) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, axis: Any = None, keepdims: bool = False) -> Shape:
         return reduced_shape(x, reduced_axes("count_nonzero", axis, x), keepdims)
 
-    def forward(self, x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
         axes = reduced_axes("count_nonzero", axis, x.shape)
-        return np.count_nonzero(x, axis=axes, keepdims=keepdims)  # type: ignore[return-value]
+        return np.count_nonzero(x, axis=axes, keepdims=keepdims)
 
     def formula(self, call: Call) -> Formula:
         axes = reduced_axes("count_nonzero", call.parameters.get("axis"), call.shapes["x"])

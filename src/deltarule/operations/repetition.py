@@ -54,19 +54,19 @@ class _Tile(Group):
     inputs = ("x",)
     reads = ()
 
-    def shape(self, x: Shape, *, repetitions: tuple[int, ...]) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, repetitions: tuple[int, ...]) -> Shape:
         return tuple(extent * times for extent, times in zip(x, repetitions, strict=True))
 
-    def open(self, x: Tensor, *, repetitions: tuple[int, ...]) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *, repetitions: tuple[int, ...]) -> Tensor:
         apart = reshape(x, tuple(size for extent in x.shape for size in (1, extent)))
         pairs = zip(x.shape, repetitions, strict=True)
         spread = broadcast_to(apart, tuple(size for extent, times in pairs for size in (times, extent)))
         return reshape(spread, self.shape(x.shape, repetitions=repetitions))
 
-    def forward(self, x: Array, *, repetitions: tuple[int, ...]) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, repetitions: tuple[int, ...]) -> Array:
         return np.tile(x, repetitions)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         pairs = list(zip(node.inputs[0].shape, node.parameters["repetitions"], strict=True))
         apart = upstream.reshape(tuple(size for extent, times in pairs for size in (times, extent)))
         return (np.asarray(np.add.reduce(apart, axis=tuple(range(0, 2 * len(pairs), 2)))),)
@@ -136,16 +136,16 @@ class _Repeat(Group):
     inputs = ("x",)
     reads = ()
 
-    def shape(self, x: Shape, *, repeats: int, axis: int) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, repeats: int, axis: int) -> Shape:
         return x[:axis] + (x[axis] * repeats,) + x[axis + 1 :]
 
-    def open(self, x: Tensor, *, repeats: int, axis: int) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *, repeats: int, axis: int) -> Tensor:
         return take(x, Tensor(np.repeat(np.arange(x.shape[axis]), repeats)), axis=axis)
 
-    def forward(self, x: Array, *, repeats: int, axis: int) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, repeats: int, axis: int) -> Array:
         return np.repeat(x, repeats, axis)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         shape, repeats, axis = node.inputs[0].shape, node.parameters["repeats"], node.parameters["axis"]
         apart = upstream.reshape(shape[: axis + 1] + (repeats,) + shape[axis + 1 :])
         return (np.add.reduce(apart, axis=axis + 1),)

@@ -42,7 +42,7 @@ class _BatchNormEvaluation(Group):
         "normalised": (r"\hat{x}", r"\hat{X}"),
     }
 
-    def shape(self, x: Shape, *channelwise: Shape, eps: float) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *channelwise: Shape, eps: float) -> Shape:
         if len(x) < 2:
             raise ShapeError(
                 "batch_norm", f"x expected at least 2 axes (batch, channels, ...), got shape {x}"
@@ -52,21 +52,21 @@ class _BatchNormEvaluation(Group):
                 raise ShapeError("batch_norm", f"{name} expected shape {(x[1],)}, got {shape} (x {x})")
         return x
 
-    def open(self, x: Tensor, mean: Tensor, variance: Tensor, *affine: Tensor, eps: float) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, mean: Tensor, variance: Tensor, *affine: Tensor, eps: float) -> Tensor:
         wide = _wide(x.shape)
         y = divide(subtract(x, reshape(mean, wide)), reshape(sqrt(add(variance, eps)), wide))
         if affine:
             y = multiply(y, reshape(affine[0], wide))
         return add(y, reshape(affine[1], wide)) if len(affine) > 1 else y
 
-    def forward(self, x: Array, mean: Array, variance: Array, *affine: Array, eps: float) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, mean: Array, variance: Array, *affine: Array, eps: float) -> Array:
         scale, wide = _scale(variance, affine, eps), _wide(x.shape)
         shift = -mean * scale if len(affine) < 2 else affine[1] - mean * scale
         y = x * scale.reshape(wide)
         y += shift.reshape(wide)
         return y
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         x, mean, variance, *affine = (tensor._array for tensor in node.inputs)
         eps, wide, axes = node.parameters["eps"], _wide(x.shape), (0, *range(2, x.ndim))
         scale = _scale(variance, tuple(affine), eps)

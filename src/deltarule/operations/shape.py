@@ -47,7 +47,7 @@ class _Reshape(Operation):
     reads = ()
     view = True
 
-    def shape(self, x: Shape, *, shape: Shape, copy: bool = False) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, shape: Shape, copy: bool = False) -> Shape:
         if math.prod(x) != math.prod(shape):
             raise ShapeError(
                 "reshape",
@@ -56,13 +56,13 @@ class _Reshape(Operation):
             )
         return shape
 
-    def forward(self, x: Array, *, shape: Shape, copy: bool = False) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, shape: Shape, copy: bool = False) -> Array:
         return np.array(x.reshape(shape)) if copy else x.reshape(shape)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (apply(RESHAPE, upstream, shape=node.inputs[0].shape),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         return (upstream.reshape(node.inputs[0].shape),)
 
     def formula(self, call: Call) -> Formula:

@@ -162,19 +162,19 @@ class _Slice(Operation):
     reads = ()
     view = True
 
-    def shape(self, x: Shape, *, key: Key) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, key: Key) -> Shape:
         expected = sum(part is not None for part in key)
         if expected != len(x):
             raise ShapeError("slice", f"the key has {expected} parts, x has {len(x)} axes (x {x})")
         return sliced_shape(x, key)
 
-    def forward(self, x: Array, *, key: Key) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, key: Key) -> Array:
         return x[key]
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (apply(UNSLICE, upstream, key=node.parameters["key"], shape=node.inputs[0].shape),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         gradient = np.zeros(node.inputs[0].shape, dtype=upstream.dtype)
         gradient[node.parameters["key"]] = upstream
         return (gradient,)
@@ -202,20 +202,20 @@ class _Unslice(Operation):
     inputs = ("x",)
     reads = ()
 
-    def shape(self, x: Shape, *, key: Key, shape: Shape) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, key: Key, shape: Shape) -> Shape:
         if x != sliced_shape(shape, key):
             raise ShapeError("unslice", f"expected shape {sliced_shape(shape, key)}, got {x}")
         return shape
 
-    def forward(self, x: Array, *, key: Key, shape: Shape) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, key: Key, shape: Shape) -> Array:
         y = np.zeros(shape, dtype=x.dtype)
         y[key] = x
         return y
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (slice_view(upstream, node.parameters["key"]),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         return (np.asarray(upstream[node.parameters["key"]]),)
 
     def formula(self, call: Call) -> Formula:

@@ -32,22 +32,22 @@ class _Softmax(Group):
     inputs = ("x",)
     reads = ("y",)
 
-    def shape(self, x: Shape, *, axis: int) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, axis: int) -> Shape:
         return x
 
-    def open(self, x: Tensor, *, axis: int) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *, axis: int) -> Tensor:
         exponentials = exp(_shifted(x, (axis,))[0])
         return divide(exponentials, sum(exponentials, axis, keepdims=True))
 
-    def forward(self, x: Array, *, axis: int) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: int) -> Array:
         return kernels.softmax(x, axis)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         y, axis = node.output(), node.parameters["axis"]
         inner = sum(multiply(upstream, y), axis, keepdims=True)
         return (multiply(y, subtract(upstream, inner)),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         return (kernels.softmax_gradient(node.values[0], upstream, node.parameters["axis"]),)
 
     def formula(self, call: Call) -> Formula:
@@ -77,20 +77,20 @@ class _LogSoftmax(Group):
     inputs = ("x",)
     reads = ("y",)
 
-    def shape(self, x: Shape, *, axis: int) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, axis: int) -> Shape:
         return x
 
-    def open(self, x: Tensor, *, axis: int) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *, axis: int) -> Tensor:
         return subtract(x, apply(LOGSUMEXP, x, axis=(axis,), keepdims=True))
 
-    def forward(self, x: Array, *, axis: int) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: int) -> Array:
         return kernels.log_softmax(x, axis)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         total = sum(upstream, node.parameters["axis"], keepdims=True)
         return (subtract(upstream, multiply(exp(node.output()), total)),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         return (kernels.log_softmax_gradient(node.values[0], upstream, node.parameters["axis"]),)
 
     def formula(self, call: Call) -> Formula:
@@ -129,16 +129,16 @@ class _LogSumExp(Reducing, Group):
     name = "logsumexp"
     reads = ("x", "y")
 
-    def open(self, x: Tensor, *, axis: Axes, keepdims: bool) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *, axis: Axes, keepdims: bool) -> Tensor:
         shifted, largest = _shifted(x, axis)
         if not keepdims:
             largest = sum(largest, axis)
         return add(log(sum(exp(shifted), axis, keepdims=keepdims)), largest)
 
-    def forward(self, x: Array, *, axis: Axes, keepdims: bool) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: Axes, keepdims: bool) -> Array:
         return kernels.logsumexp(x, axis, keepdims)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         x, y, axis, keepdims = (
             node.inputs[0],
             node.output(),
@@ -148,7 +148,7 @@ class _LogSumExp(Reducing, Group):
         weights = exp(subtract(x, spread(y, x.shape, axis, keepdims=keepdims)))
         return (multiply(spread(upstream, x.shape, axis, keepdims=keepdims), weights),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         axis = node.parameters["axis"]
         return (kernels.logsumexp_gradient(node.inputs[0]._array, node.values[0], upstream, axis),)
 

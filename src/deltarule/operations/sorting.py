@@ -98,10 +98,10 @@ class _ArgSort(Operation):
     inputs = ("x",)
     reads = ()
 
-    def shape(self, x: Shape, *, axis: int, descending: bool = False) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, axis: int, descending: bool = False) -> Shape:
         return x
 
-    def forward(self, x: Array, *, axis: int, descending: bool = False) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: int, descending: bool = False) -> Array:
         return kernels.argsort(x, axis, descending)
 
     def formula(self, call: Call) -> Formula:
@@ -119,17 +119,17 @@ class _Sort(Group):
     reads = ("x",)
     saves = True
 
-    def shape(self, x: Shape, *, axis: int, descending: bool) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, axis: int, descending: bool) -> Shape:
         return x
 
-    def open(self, x: Tensor, *, axis: int, descending: bool) -> Tensor:  # type: ignore[override]
+    def open(self, x: Tensor, *, axis: int, descending: bool) -> Tensor:
         return take_along_axis(x, apply(ARGSORT, x, axis=axis, descending=descending), axis=axis)
 
-    def forward(self, x: Array, *, axis: int, descending: bool) -> Any:  # type: ignore[override]
+    def forward(self, x: Array, *, axis: int, descending: bool) -> Any:
         order = kernels.argsort(x, axis, descending)
         return np.take_along_axis(x, order, axis), order
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         gradient = np.empty_like(upstream)
         np.put_along_axis(gradient, node.saved, upstream, node.parameters["axis"])
         return (gradient,)

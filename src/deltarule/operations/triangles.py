@@ -38,18 +38,18 @@ class _Triangle(Operation):
     keep: ClassVar[Callable[..., Array]]
     side: ClassVar[Callable[..., Function]]
 
-    def shape(self, x: Shape, *, k: int) -> Shape:  # type: ignore[override]
+    def shape(self, x: Shape, *, k: int) -> Shape:
         if len(x) < 2:
             raise ShapeError(self.name, f"expected a matrix or a stack of them, got shape {x}")
         return x
 
-    def forward(self, x: Array, *, k: int) -> Array:  # type: ignore[override]
+    def forward(self, x: Array, *, k: int) -> Array:
         return type(self).keep(x, k)
 
-    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:  # type: ignore[override]
+    def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         return (apply(self, upstream, k=node.parameters["k"]),)
 
-    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:  # type: ignore[override]
+    def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         return (type(self).keep(upstream, node.parameters["k"]),)
 
     def formula(self, call: Call) -> Formula:

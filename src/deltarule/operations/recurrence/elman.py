@@ -47,7 +47,7 @@ class _RNNCell(CellGroup):
     states = ("hidden_state",)
     kernel = kernel
 
-    def open(  # type: ignore[override]
+    def open(
         self,
         x: Tensor,
         hidden_state: Tensor,

@@ -74,7 +74,7 @@ class _GRUCell(CellGroup):
     states = ("hidden_state",)
     kernel = kernel
 
-    def open(  # type: ignore[override]
+    def open(
         self,
         x: Tensor,
         hidden_state: Tensor,

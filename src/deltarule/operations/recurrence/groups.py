@@ -54,7 +54,7 @@ class CellGroup(RecurrentGroup):
         self.require(shapes)
         return shapes[1] if len(self.outputs) == 1 else shapes[1 : 1 + len(self.states)]
 
-    def forward(self, x: Array, *rest: Array, **parameters: Any) -> Any:  # type: ignore[override]
+    def forward(self, x: Array, *rest: Array, **parameters: Any) -> Any:
         values, saved = self.kernel.forward(x[:, None], *rest, **parameters)
         return (values[1] if len(self.outputs) == 1 else values[1:]), saved
 
@@ -80,7 +80,7 @@ class SequenceGroup(RecurrentGroup):
         hidden = shapes[1][1]
         return ((batch, steps, hidden), *((batch, hidden) for _ in self.states))
 
-    def open(self, x: Tensor, *rest: Tensor, reverse: bool, **parameters: Any) -> tuple[Tensor, ...]:  # type: ignore[override]
+    def open(self, x: Tensor, *rest: Tensor, reverse: bool, **parameters: Any) -> tuple[Tensor, ...]:
         count = len(self.states)
         states, weights, masks = rest[:count], rest[count : count + 4], rest[count + 4 :]
         steps = range(x.shape[1])

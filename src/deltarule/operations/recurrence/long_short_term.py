@@ -91,7 +91,7 @@ class _LSTMCell(CellGroup):
     states = ("hidden_state", "cell_state")
     kernel = kernel
 
-    def open(  # type: ignore[override]
+    def open(
         self,
         x: Tensor,
         hidden_state: Tensor,
