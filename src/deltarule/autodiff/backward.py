@@ -26,7 +26,7 @@ from deltarule.autodiff.operation import (
     require_gradient_tensors,
 )
 from deltarule.autodiff.recording import enable_grad, no_grad
-from deltarule.autodiff.tensor import Array, Tensor
+from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import GraphError, ShapeError
 
 Observer = Callable[[Node, Sequence[Any], Sequence[Any]], None]
@@ -268,11 +268,6 @@ def gradients(
         else:
             found.append(Tensor(np.asarray(value)))
     return found
-
-
-def first_nonfinite(arrays: Iterable[Array]) -> bool:
-    """True if any of the arrays holds NaN or infinity."""
-    return any(not np.isfinite(array).all() for array in arrays if array.dtype.kind in "fc")
 
 
 # tensor.py and operation.py come before this file in the order of imports, and call it.

@@ -10,38 +10,17 @@ import numpy as np
 from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import (
     Equation,
-    Expression,
-    Index,
-    Number,
     Sum,
     array_function,
+    broadcast_indices,
     letters,
+    summed_indices,
 )
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ShapeError
-
-
-def _source_indices(small: Shape, large: tuple[Index, ...]) -> list[Expression]:
-    own = large[len(large) - len(small) :]
-    return [
-        Number(0) if extent == 1 != index.extent else index for index, extent in zip(own, small, strict=True)
-    ]
-
-
-def _summed_indices(small: Shape, large: tuple[Index, ...]) -> tuple[list[Index], list[Index]]:
-    """(indices of the small array, indices that are summed away)."""
-    skipped = len(large) - len(small)
-    left, summed = [], list(large[:skipped])
-    for index, extent in zip(large[skipped:], small, strict=True):
-        if extent == 1 != index.extent:
-            summed.append(index)
-            left.append(Index(f"{index.name}'", 1))
-        else:
-            left.append(index)
-    return left, summed
 
 
 class _BroadcastTo(Operation):
@@ -74,11 +53,11 @@ class _BroadcastTo(Operation):
     def formula(self, call: Call) -> Formula:
         x, y, grad = call.symbol("x"), call.symbol("y"), call.upstream()
         small, large = call.shapes["x"], letters(call.shapes["y"])
-        left, summed = _summed_indices(small, large)
+        left, summed = summed_indices(small, large)
         grad_x = call.gradient("x")
         return Formula(
             form(
-                Equation(y.at(large), x.at(_source_indices(small, large))),
+                Equation(y.at(large), x.at(broadcast_indices(small, large))),
                 Equation(y, array_function("broadcast_to", x, shape=call.shapes["y"])),
             ),
             {
@@ -114,7 +93,7 @@ class _SumTo(Operation):
     def formula(self, call: Call) -> Formula:
         x, y, grad = call.symbol("x"), call.symbol("y"), call.upstream()
         small, large = call.shapes["y"], letters(call.shapes["x"])
-        left, summed = _summed_indices(small, large)
+        left, summed = summed_indices(small, large)
         grad_x = call.gradient("x")
         return Formula(
             form(
@@ -123,7 +102,7 @@ class _SumTo(Operation):
             ),
             {
                 "x": form(
-                    Equation(grad_x.at(large), grad.at(_source_indices(small, large))),
+                    Equation(grad_x.at(large), grad.at(broadcast_indices(small, large))),
                     Equation(grad_x, array_function("broadcast_to", grad, shape=call.shapes["x"])),
                 )
             },

@@ -212,6 +212,27 @@ def letters(shape: Sequence[int], start: int = 0, avoid: str = "") -> tuple[Inde
     return tuple(Index(name, extent) for name, extent in zip(names, shape, strict=False))
 
 
+def broadcast_indices(small: Sequence[int], large: Sequence[Index]) -> list[Expression]:
+    """Where an array of shape `small` is read when it is broadcast over the indices `large`."""
+    own = large[len(large) - len(small) :]
+    return [
+        Number(0) if extent == 1 != index.extent else index for index, extent in zip(own, small, strict=True)
+    ]
+
+
+def summed_indices(small: Sequence[int], large: Sequence[Index]) -> tuple[list[Index], list[Index]]:
+    """(indices that define an array of shape `small`, those of `large` that are summed away for it)."""
+    skipped = len(large) - len(small)
+    left, summed = [], list(large[:skipped])
+    for index, extent in zip(large[skipped:], small, strict=True):
+        if extent == 1 != index.extent:
+            summed.append(index)
+            left.append(Index(f"{index.name}'", 1))
+        else:
+            left.append(index)
+    return left, summed
+
+
 def children(expression: Expression) -> tuple[Expression, ...]:
     """Direct parts of an expression."""
     if isinstance(expression, (Function, ArrayFunction)):

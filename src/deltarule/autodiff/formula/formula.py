@@ -12,15 +12,15 @@ from typing import Any
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
-    Index,
     Line,
-    Number,
     Sum,
     Symbol,
     array_function,
+    broadcast_indices,
     letters,
     lines,
     substitute,
+    summed_indices,
     symbols_in,
 )
 
@@ -85,13 +85,7 @@ class Formula:
         def element(symbol: Symbol) -> Expression:
             name = symbol.name.removeprefix("grad_")
             shape = call.shapes[name]
-            own = indices[len(output_shape) - len(shape) :]
-            return Symbol(symbol.name, len(shape)).at(
-                [
-                    Number(0) if extent == 1 != index.extent else index
-                    for index, extent in zip(own, shape, strict=True)
-                ]
-            )
+            return Symbol(symbol.name, len(shape)).at(broadcast_indices(shape, indices))
 
         def whole(symbol: Symbol) -> Expression:
             return Symbol(symbol.name, len(call.shapes[symbol.name.removeprefix("grad_")]))
@@ -99,15 +93,7 @@ class Formula:
         def gradient(name: str, expression: Expression) -> Form:
             shape = call.shapes[name]
             target = Symbol(f"grad_{name}", len(shape))
-            skipped = len(output_shape) - len(shape)
-            summed = list(indices[:skipped])
-            left = []
-            for index, extent in zip(indices[skipped:], shape, strict=True):
-                if extent == 1 != index.extent:
-                    summed.append(index)
-                    left.append(Index(f"{index.name}'", 1))
-                else:
-                    left.append(index)
+            left, summed = summed_indices(shape, indices)
             right = substitute(expression, whole)
             if summed:
                 right = array_function("sum_to", right, shape=shape)
