@@ -1,0 +1,1 @@
+"""Native kernels: Python that writes LLVM code for the running processor. Imports nothing at start."""

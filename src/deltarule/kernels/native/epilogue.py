@@ -1,0 +1,25 @@
+"""What happens to a tile of a product while it is still in registers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deltarule.kernels.native.code import Bound, Code
+from deltarule.kernels.native.values import Mask, Vector
+
+
+class Epilogue:
+    """A function of each element of a product and its place. Subclasses are frozen dataclasses.
+
+    `parameters` are arguments that the routine takes in addition; `apply` answers what is stored.
+    """
+
+    def parameters(self, dtype: str) -> dict[str, str]:
+        """Names and kinds of further arguments, as Routine.parameters gives them."""
+        return {}
+
+    def apply(
+        self, code: Code, value: Vector, row: Bound, column: Bound, mask: Mask | None, arguments: list[Any]
+    ) -> Vector:
+        """The result for a vector of elements [row, column …]; lanes that `mask` leaves out may hold anything."""
+        raise NotImplementedError(f"{type(self).__name__}: apply")
