@@ -1,4 +1,4 @@
-"""Matrix products of plain arrays: each is one BLAS call wherever the shapes allow it."""
+"""Matrix products of plain arrays: native code where it serves, else one BLAS call where shapes allow it."""
 
 from __future__ import annotations
 
@@ -6,32 +6,55 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.kernels.native.products import product
+
 
 def matmul(a: Any, b: Any) -> Any:
     """a @ b; a stack of matrices times one matrix is a single product."""
-    if b.ndim == 2 and a.ndim > 2 and a.flags.c_contiguous:
-        return np.matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
+    if b.ndim == 2 and a.ndim >= 2:
+        left, a_turned = _as_it_lies(_rows(a)) if a.flags.c_contiguous or a.ndim == 2 else (None, False)
+        if left is not None:
+            right, b_turned = _as_it_lies(b)
+            result = product(left, right, a_turned, b_turned)
+            if result is not None:
+                return result if a.ndim == 2 else result.reshape(*a.shape[:-1], b.shape[-1])
+            if a.ndim > 2:
+                return np.matmul(_rows(a), b).reshape(*a.shape[:-1], b.shape[-1])
     return np.matmul(a, b)
+
+
+def _as_it_lies(matrix: Any) -> tuple[Any, bool]:
+    """(the matrix in the order of memory, whether that is its transpose)."""
+    if not matrix.flags.c_contiguous and matrix.flags.f_contiguous:
+        return matrix.T, True
+    return matrix, False
 
 
 def linear(x: Any, weight: Any, bias: Any | None) -> Any:
     """x Wᵀ + b for every row of x."""
-    y = np.matmul(_rows(x) if x.ndim > 2 else x, weight.T)
-    if bias is not None:
-        y += bias
-    return y.reshape(*x.shape[:-1], weight.shape[0]) if x.ndim > 2 else y
+    rows = x if x.ndim == 2 else _rows(x)
+    y = product(rows, weight, transposed_b=True, bias=bias)
+    if y is None:
+        y = np.matmul(rows, weight.T)
+        if bias is not None:
+            y += bias
+    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0])
 
 
 def linear_gradient_x(upstream: Any, weight: Any) -> Any:
     """G W."""
-    if upstream.ndim > 2:
-        return np.matmul(_rows(upstream), weight).reshape(*upstream.shape[:-1], weight.shape[1])
-    return np.matmul(upstream, weight)
+    rows = upstream if upstream.ndim == 2 else _rows(upstream)
+    gradient = product(rows, weight)
+    if gradient is None:
+        gradient = np.matmul(rows, weight)
+    return gradient if upstream.ndim == 2 else gradient.reshape(*upstream.shape[:-1], weight.shape[1])
 
 
 def linear_gradient_weight(upstream: Any, x: Any) -> Any:
     """Gᵀ X, summed over all rows."""
-    return np.matmul(_rows(upstream).T, _rows(x))
+    upstream, x = _rows(upstream), _rows(x)
+    gradient = product(upstream, x, transposed_a=True)
+    return np.matmul(upstream.T, x) if gradient is None else gradient
 
 
 def linear_gradient_bias(upstream: Any) -> Any:

@@ -53,6 +53,23 @@ def position_weights(classes: Array, kept: Array | None, weight: Array | None, d
     return weights if kept is None else weights * kept
 
 
+def counted_classes(target: Array, *, ignore_index: int) -> Array:
+    """Class numbers with ignored ones replaced by 0."""
+    return np.where(target != ignore_index, target, 0)
+
+
+def weights_of(weight: Array, classes: Array) -> Array:
+    """The weight of each position's class."""
+    return weight[classes]
+
+
+def counted_weights(
+    target: Array, weight: Array | None = None, *, ignore_index: int | None, dtype: Any
+) -> Array | None:
+    """Weight of each position; None if all are 1."""
+    return position_weights(*kept_positions(target, ignore_index), weight, dtype)
+
+
 def total_weight(weights: Array | None, positions: int) -> float:
     """What a mean over positions divides by."""
     return float(positions) if weights is None else float(weights.sum())

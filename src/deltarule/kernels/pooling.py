@@ -6,6 +6,7 @@ operation on a strided view.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from deltarule.kernels.windows import Sizes, framed, offset_slices, window_span
 Array = NDArray[Any]
 
 
+@lru_cache(maxsize=1024)
 def _axis_slices(axis: int, count: int, size: int, step: int, gap: int) -> list[tuple[Any, ...]]:
     """For each kernel offset along one spatial axis, the index of the elements that it meets."""
     before = (slice(None),) * (2 + axis)

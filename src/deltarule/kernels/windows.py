@@ -6,7 +6,7 @@ convolution and pooling is a sum or a maximum over these views.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -18,6 +18,7 @@ Array = NDArray[Any]
 Sizes = tuple[int, ...]
 
 
+@lru_cache(maxsize=1024)
 def window_span(positions: Sizes, kernel_size: Sizes, stride: Sizes, dilation: Sizes) -> Sizes:
     """How many elements along each axis the windows reach over, from the first to the last."""
     return tuple(
@@ -62,15 +63,18 @@ def window_view(x: Array, positions: Sizes, kernel_size: Sizes, stride: Sizes, d
     )
 
 
+@lru_cache(maxsize=1024)
 def offset_slices(
     positions: Sizes, kernel_size: Sizes, stride: Sizes, dilation: Sizes
-) -> Iterator[tuple[Sizes, tuple[slice, ...]]]:
+) -> tuple[tuple[Sizes, tuple[slice, ...]], ...]:
     """Each kernel offset in row-major order, with the slices of the elements it meets."""
-    for offset in product(*map(range, kernel_size)):
-        yield (
+    return tuple(
+        (
             offset,
             tuple(
                 slice(at * gap, at * gap + (count - 1) * step + 1, step)
                 for at, count, step, gap in zip(offset, positions, stride, dilation, strict=True)
             ),
         )
+        for offset in product(*map(range, kernel_size))
+    )

@@ -12,7 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from deltarule.kernels.native.processor import processor
+import numpy as np
+
+from deltarule.kernels.native.processor import SIZES, processor
 
 _MAGIC = b"deltarule object 1\n"
 _kept: list[Any] = []
@@ -134,6 +136,13 @@ def _add_symbols() -> None:
     for name in ("PyLong_AsLongLong", "PyFloat_AsDouble", "Py_IncRef"):
         llvm.add_symbol(name, ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value)
     llvm.add_symbol("_Py_NoneStruct", id(None))
+    llvm.add_symbol("_Py_TrueStruct", id(True))
+    llvm.add_symbol("_Py_FalseStruct", id(False))
+    llvm.add_symbol("_deltarule_ndarray", id(np.ndarray))
+    for dtype in SIZES:
+        # NumPy has one object for each of its own types; `_kept` sees to it that it stays.
+        _kept.append(np.dtype(dtype))
+        llvm.add_symbol(f"_deltarule_{dtype}", id(np.dtype(dtype)))
     llvm.add_symbol("_deltarule_team", team_address())
 
 

@@ -35,16 +35,18 @@ def built_in(name: str, address: int) -> Callable[..., None]:
 
 
 @cache
-def entry(routine: Routine) -> Callable[..., None]:
+def entry(routine: Routine, checked: bool = False) -> Callable[..., Any]:
     """The routine as function(threads, *arguments): arrays (or None) for pointers, ints, floats.
 
-    Arrays must be contiguous and of the type that the routine names: nothing is checked here.
+    Without `checked`, arrays must be of the type that the routine names, and lie as it takes them. With it, the
+    function answers False, having done nothing, unless all are contiguous arrays of these types; else True.
     """
     name = type(routine).__name__
 
     def write() -> str:
         unit = Unit(processor())
-        unit.entry(routine, "python_entry")
+        unit.entry(routine, "python_entry", checked)
         return unit.text()
 
-    return built_in(name, load(repr(routine), write, ["python_entry"])["python_entry"])
+    description = f"{routine!r} {'checked' if checked else ''}"
+    return built_in(name, load(description, write, ["python_entry"])["python_entry"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from deltarule.kernels.native.code import Bound, Code
@@ -23,3 +24,17 @@ class Epilogue:
     ) -> Vector:
         """The result for a vector of elements [row, column …]; lanes that `mask` leaves out may hold anything."""
         raise NotImplementedError(f"{type(self).__name__}: apply")
+
+
+@dataclass(frozen=True)
+class AddBias(Epilogue):
+    """Adds one number for each column."""
+
+    def parameters(self, dtype: str) -> dict[str, str]:
+        return {"bias": dtype + "*"}
+
+    def apply(
+        self, code: Code, value: Vector, row: Bound, column: Bound, mask: Mask | None, arguments: list[Any]
+    ) -> Vector:
+        (bias,) = arguments
+        return value + bias.vector(column, lanes=value.lanes, mask=mask)

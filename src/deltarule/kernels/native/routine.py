@@ -72,11 +72,12 @@ class Unit:
         """Writes a call of a function of the runtime."""
         code.line(f"call void @{name}(ptr {team.text}, i64 {Index.of(code, threads).text})")
 
-    def entry(self, routine: Routine, name: str) -> None:
+    def entry(self, routine: Routine, name: str, checked: bool = False) -> None:
         """Adds what Python calls: (threads, *arguments) with arrays for pointers, ints and floats.
 
         It follows CPython's fast calling convention and reads an array's address out of the array, so that a
-        call costs less than one of NumPy's own functions.
+        call costs less than one of NumPy's own functions. With `checked` the call answers True, or False
+        without having done anything if an array is not contiguous or not of the type that the routine names.
         """
         function = self.function(routine)
         kinds = list(routine.parameters().values())
@@ -102,6 +103,8 @@ class Unit:
                 f"  %s{i} = getelementptr i64, ptr %packed, i64 {i}",
             ]
             if kind.endswith("*"):
+                if checked:
+                    lines += _array_check(i, kind[:-1])
                 lines += [
                     f"  %n{i} = icmp eq ptr %o{i}, @_Py_NoneStruct",
                     f"  %w{i} = getelementptr i8, ptr %o{i}, i64 {_data_offset()}",
@@ -123,10 +126,11 @@ class Unit:
                 lines.append(f"  store {LLVM_TYPES[kind]} {value}, ptr %s{i}")
         lines += [
             f"  call void @launch(ptr @_deltarule_team, i64 %threads, ptr @{name}_thread, ptr %packed)",
-            "  call void @Py_IncRef(ptr @_Py_NoneStruct)",
-            "  ret ptr @_Py_NoneStruct",
-            "}\n",
+            *_answer("@_Py_TrueStruct" if checked else "@_Py_NoneStruct"),
         ]
+        if checked:
+            lines += ["unfit:", *_answer("@_Py_FalseStruct")]
+        lines.append("}\n")
         self.functions += ["\n".join(thunk), "\n".join(lines)]
 
     def text(self) -> str:
@@ -137,6 +141,40 @@ class Unit:
 def _data_offset() -> int:
     """Where an array object holds the address of its elements: right behind CPython's object header."""
     return object.__basicsize__
+
+
+def _answer(value: str) -> list[str]:
+    return [f"  call void @Py_IncRef(ptr {value})", f"  ret ptr {value}"]
+
+
+def _array_check(position: int, dtype: str) -> list[str]:
+    """Goes to `unfit` unless the object is None or an aligned, contiguous array of this type.
+
+    Behind the header an array has: address, number of axes, lengths, strides, base, type, flags; this order
+    is part of NumPy's binary interface. The flags are C-contiguous (1) and aligned (256).
+    """
+    i, head = position, object.__basicsize__
+    return [
+        f"  %absent{i} = icmp eq ptr %o{i}, @_Py_NoneStruct",
+        f"  br i1 %absent{i}, label %good{i}, label %look{i}",
+        f"look{i}:",
+        f"  %at_class{i} = getelementptr i8, ptr %o{i}, i64 {head - 8}",
+        f"  %class{i} = load ptr, ptr %at_class{i}",
+        f"  %array{i} = icmp eq ptr %class{i}, @_deltarule_ndarray",
+        f"  br i1 %array{i}, label %type{i}, label %unfit",
+        f"type{i}:",
+        f"  %at_type{i} = getelementptr i8, ptr %o{i}, i64 {head + 40}",
+        f"  %type_is{i} = load ptr, ptr %at_type{i}",
+        f"  %typed{i} = icmp eq ptr %type_is{i}, @_deltarule_{dtype}",
+        f"  br i1 %typed{i}, label %flags{i}, label %unfit",
+        f"flags{i}:",
+        f"  %at_flags{i} = getelementptr i8, ptr %o{i}, i64 {head + 48}",
+        f"  %flag{i} = load i32, ptr %at_flags{i}",
+        f"  %both{i} = and i32 %flag{i}, 257",
+        f"  %laid{i} = icmp eq i32 %both{i}, 257",
+        f"  br i1 %laid{i}, label %good{i}, label %unfit",
+        f"good{i}:",
+    ]
 
 
 def _llvm(kind: str) -> str:

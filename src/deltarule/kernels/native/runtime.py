@@ -18,6 +18,8 @@ from __future__ import annotations
 import platform
 import sys
 
+from deltarule.kernels.native.processor import SIZES
+
 TEAM_BYTES = 512
 
 # Looks at the epoch before a worker sleeps; one look takes about ten nanoseconds.
@@ -34,6 +36,10 @@ DECLARATIONS = [
     "declare double @PyFloat_AsDouble(ptr)",
     "declare void @Py_IncRef(ptr)",
     "@_Py_NoneStruct = external global i8",
+    "@_Py_TrueStruct = external global i8",
+    "@_Py_FalseStruct = external global i8",
+    "@_deltarule_ndarray = external global i8",
+    *(f"@_deltarule_{dtype} = external global i8" for dtype in SIZES),
     "@_deltarule_team = external global i8",
 ]
 if _X86:
