@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-PACKAGES = ("numpy", "numba", "torch", "jax")
+PACKAGES = ("numpy", "llvmlite", "torch", "jax")
 CHECKOUT = Path(__file__).resolve().parents[1]
 SIDE = 2048
 SECONDS = 2.0

@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks.agreement import difference
 from benchmarks.libraries import REFERENCE, Implementation
-from benchmarks.process import Worker, WorkerError
+from benchmarks.process import PATIENCE_SECONDS, Worker, WorkerError
 from benchmarks.rows import Row
 
 
@@ -61,12 +62,16 @@ class Plan:
     seconds      how long each is timed in a round
     first_step   whether cold processes are timed too, which starts each twice
     whole        whether rows that stand for a whole training run it to its end
+    patience     seconds after which a worker that says nothing is ended
+    caches       folder of compiled code that outlasts the row; without it every row starts with none
     """
 
     rounds: int = 5
     seconds: float = 1.0
     first_step: bool = True
     whole: bool = False
+    patience: float = PATIENCE_SECONDS
+    caches: Path | None = None
 
 
 def measure_row(
@@ -80,31 +85,45 @@ def measure_row(
             for name, measurement in measurements.items():
                 tell(f"{row.name}: starting {measurement.implementation.title}")
                 try:
-                    workers[name] = _started(measurement, Path(scratch) / name, plan)
+                    workers[name] = _started(measurement, (plan.caches or Path(scratch)) / name, plan)
                 except WorkerError as error:
                     measurement.failure = str(error)
             _compare(measurements, workers)
             for count in range(plan.rounds):
                 tell(f"{row.name}: round {count + 1} of {plan.rounds}")
                 for name, worker in workers.items():
-                    measurements[name].rounds.append(worker.milliseconds(plan.seconds))
+                    found = _asked(measurements[name], worker.milliseconds, plan.seconds)
+                    measurements[name].rounds += [] if found is None else [found]
             for name, worker in workers.items():
+                measurement = measurements[name]
                 if plan.whole and row.whole_run:
-                    tell(f"{row.name}: whole run, {measurements[name].implementation.title}")
-                    measurements[name].whole_run = worker.run(row.whole_run)
-                measurements[name].peak_mib = worker.peak_mib()
+                    tell(f"{row.name}: whole run, {measurement.implementation.title}")
+                    measurement.whole_run = _asked(measurement, worker.run, row.whole_run)
+                measurement.peak_mib = _asked(measurement, worker.peak_mib)
         finally:
             for worker in workers.values():
                 worker.close()
     return list(measurements.values())
 
 
+def _asked(measurement: Measurement, question: Callable[..., float], *arguments: Any) -> float | None:
+    """A worker's answer; one that ends instead keeps the reason and is asked no more."""
+    if measurement.failure:
+        return None
+    try:
+        return question(*arguments)
+    except WorkerError as error:
+        measurement.failure = str(error)
+        return None
+
+
 def _started(measurement: Measurement, caches: Path, plan: Plan) -> Worker:
-    caches.mkdir()
+    caches.mkdir(parents=True, exist_ok=True)
+    names = measurement.row.name, measurement.implementation.name
     if plan.first_step:
-        with Worker(measurement.row.name, measurement.implementation.name, caches) as worker:
+        with Worker(*names, caches, patience=plan.patience) as worker:
             measurement.first_empty = worker.first_step
-    worker = Worker(measurement.row.name, measurement.implementation.name, caches)
+    worker = Worker(*names, caches, patience=plan.patience)
     if plan.first_step:
         measurement.first_warm = worker.first_step
     return worker

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-# A worker that says nothing for so long is ended.
+# A worker that says nothing for so long is ended, unless told otherwise.
 PATIENCE_SECONDS = 900.0
 
 
@@ -27,7 +27,7 @@ def environment(caches: Path) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        "NUMBA_CACHE_DIR": str(caches / "numba"),
+        "DELTARULE_CACHE": str(caches / "deltarule"),
         "TORCHINDUCTOR_CACHE_DIR": str(caches / "torch"),
         "JAX_COMPILATION_CACHE_DIR": str(caches / "jax"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -40,9 +40,19 @@ class Worker:
 
     first_step   seconds from the start of the process to the end of its first step
     losses       of the steps that are compared
+
+    One that says nothing for `patience` seconds is ended.
     """
 
-    def __init__(self, row: str, implementation: str, caches: Path, command: list[str] | None = None):
+    def __init__(
+        self,
+        row: str,
+        implementation: str,
+        caches: Path,
+        command: list[str] | None = None,
+        patience: float = PATIENCE_SECONDS,
+    ):
+        self._patience = patience
         self._messages = tempfile.TemporaryFile("w+")
         started = time.perf_counter()
         self._process = subprocess.Popen(
@@ -106,12 +116,20 @@ class Worker:
 
     def _hear(self, wanted: str) -> Any:
         assert self._process.stdout is not None
-        watch = threading.Timer(PATIENCE_SECONDS, self._process.kill)
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self._process.kill()
+
+        watch = threading.Timer(self._patience, end)
         watch.start()
         try:
             line = self._process.stdout.readline()
         finally:
             watch.cancel()
+        if not line and late.is_set():
+            raise WorkerError(f"ended: it said nothing for {self._patience:.0f} s")
         if not line:
             raise WorkerError(self._last_message())
         return json.loads(line)[wanted]

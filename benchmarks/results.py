@@ -93,7 +93,7 @@ def main() -> None:
                 print(rows[-1], flush=True)
             commands.append(f"    deltarule {arguments}")
     versions = ", ".join(
-        f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "numba", "safetensors")
+        f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "llvmlite", "safetensors")
     )
     table = "\n".join(rows)
     options.page.write_text(

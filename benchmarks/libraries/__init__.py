@@ -53,6 +53,7 @@ IMPLEMENTATIONS = {
     each.name: each
     for each in (
         Implementation("deltarule", "deltarule eager", "deltarule", is_peer=False),
+        Implementation("deltarule-compiled", "deltarule compiled", "deltarule.compiler", is_peer=False),
         Implementation("pytorch", "PyTorch eager", "torch"),
         Implementation("pytorch-compile", "torch.compile", "torch"),
         Implementation("jax", "JAX jit", "jax"),

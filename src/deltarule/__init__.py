@@ -60,6 +60,7 @@ _operators.install()
 
 if TYPE_CHECKING:
     from deltarule import data, nn, optim, training
+    from deltarule.compiler import compile
     from deltarule.training import Trainer, fit
 
 # Element types under the Array API's names.
@@ -73,6 +74,7 @@ newaxis = None
 
 # Loaded when first asked for: who only differentiates functions does not wait for layers and files.
 _LATE = {
+    "compile": "deltarule.compiler",
     "data": "deltarule.data",
     "nn": "deltarule.nn",
     "optim": "deltarule.optim",
@@ -109,6 +111,7 @@ __all__ = [
     "bool",
     "check_gradients",
     "checkpoint",
+    "compile",
     "complex128",
     "complex64",
     "data",

@@ -67,6 +67,14 @@ class NonFiniteError(DeltaruleError, ArithmeticError):
     """NaN or infinity appeared in a loss, a value or a gradient."""
 
 
+class CompileError(DeltaruleError, RuntimeError):
+    """A function does what a recorded program cannot repeat, such as a branch on a tensor's value."""
+
+
+class CompileWarning(UserWarning):
+    """A compiled function runs without being compiled, and why."""
+
+
 class DataError(DeltaruleError, ValueError):
     """A data file or array that is malformed; names the file and the line or byte."""
 

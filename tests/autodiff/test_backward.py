@@ -208,6 +208,10 @@ def test_retain_grad_keeps_intermediate_gradients():
 
 
 def test_graph_is_freed_without_the_cycle_collector():
+    # Kernels are compiled at their first call, which leaves cycles behind.
+    (leaf(np.ones(1000)) * leaf(np.ones(1000))).sum().backward()
+    warm = leaf(np.ones(1000))
+    (dr.exp(dr.tanh(warm) * warm) + warm * warm).sum().backward()
     gc.collect()
     gc.disable()
     try:
@@ -326,3 +330,31 @@ def test_a_rule_with_the_wrong_number_or_kind_of_gradients_is_named():
         y = apply(Arrays(), leaf([1.0]), leaf([2.0]))
         with pytest.raises(GradientError, match="rule gave a ndarray as gradient, expected a Tensor or None"):
             y.backward(create_graph=create_graph)
+
+
+def test_writing_into_any_output_that_the_gradient_reads_is_named():
+    class Exponentials(dr.Operation):
+        name = "exponentials"
+        inputs = ("x",)
+        outputs = ("grown", "shrunk")
+        reads = ("shrunk",)
+
+        def shape(self, x):
+            return x, x
+
+        def forward(self, x):
+            return np.exp(x), np.exp(-x)
+
+        def backward_kernel(self, node, grown, shrunk):
+            return (grown / node.values[1] - shrunk * node.values[1],)
+
+    x = dr.tensor([0.0, 1.0], requires_grad=True)
+    for written, allowed in ((0, True), (1, False)):
+        outputs = apply(Exponentials(), x)
+        outputs[written].detach()[0] = 5.0
+        loss = (outputs[0] + outputs[1]).sum()
+        if allowed:
+            loss.backward()
+        else:
+            with pytest.raises(InPlaceError, match="the output of exponentials was written into 1 time"):
+                loss.backward()

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from benchmarks import growth
+from benchmarks.libraries import Implementation
 from benchmarks.line_plot import Line, Scale, line_plot
 from benchmarks.rows import ROWS, row_named
 
@@ -67,3 +68,30 @@ def test_growth_is_measured_and_drawn(tmp_path):
     assert all(each["milliseconds"] > 0 and each["peak_mib"] > 10 for each in figures["batch"])
     root = ElementTree.parse(tmp_path / "growth-batch.svg").getroot()
     assert len(root.findall(f".//{SVG}circle")) == 4
+
+
+def test_points_that_would_take_too_long_are_left_out_and_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(growth, "reckoned", lambda spent: 500.0 if len(spent) == 2 else 0.0)
+    arguments = ["--axes", "batch", "--largest", "8", "--rounds", "1", "--seconds", "0", "--limit", "400"]
+    growth.main(["--folder", str(tmp_path), "--libraries", "deltarule", *arguments])
+    figures = json.loads((tmp_path / "growth.json").read_text())["batch"]
+    assert [each["failure"] for each in figures] == ["", "", *["left out: it would take about 500 s"] * 2]
+    assert "deltarule eager stops before 4:" in (tmp_path / "growth-batch.svg").read_text()
+    assert "batch 8, deltarule eager: left out: it would take about 500 s" in capsys.readouterr().err
+
+
+def test_a_point_that_fails_is_the_last_of_its_library():
+    plan = growth.Plan(rounds=1, seconds=0.0, first_step=False)
+    found = growth.grown("batch", [Implementation("broken", "broken", "numpy")], plan, 2)
+    assert [each.failure for _, each in found] == [
+        "KeyError: 'broken'",
+        "left out: 1 failed (KeyError: 'broken')",
+    ]
+
+
+def test_points_say_their_figures_and_labels_keep_apart():
+    line = Line("ours", [(2.0**power, 1.5) for power in range(13)])
+    root = ElementTree.fromstring(line_plot("batch", [("ms", [line])], ["a note"]))
+    assert root.find(f".//{SVG}circle/{SVG}title").text == "ours, 1: 1.5"
+    words = [each.text for each in root.findall(f".//{SVG}text")]
+    assert "4,096" in words and "2,048" not in words and "a note" in words

@@ -92,6 +92,23 @@ def test_a_worker_that_dies_later_is_an_error_too(tmp_path):
             worker.milliseconds(0.0)
 
 
+def test_a_worker_that_says_nothing_is_ended(tmp_path):
+    with pytest.raises(WorkerError, match="it said nothing for 1 s"):
+        Worker(
+            "mlp", "deltarule", tmp_path, [sys.executable, "-c", "import time; time.sleep(60)"], patience=1
+        )
+
+
+def test_a_worker_that_ends_while_it_is_asked_stops_no_other(monkeypatch):
+    def fail(worker, seconds):
+        raise WorkerError("out of memory")
+
+    monkeypatch.setattr(Worker, "milliseconds", fail)
+    plan = Plan(rounds=2, seconds=0.0, first_step=False)
+    (found,) = measure_row(ROWS["mlp-online"], [IMPLEMENTATIONS["deltarule"]], plan, lambda line: None)
+    assert found.failure == "out of memory" and found.milliseconds is None and found.peak_mib is None
+
+
 def test_the_command_measures_what_it_is_told(monkeypatch, capsys, tmp_path):
     asked = []
 

@@ -233,10 +233,10 @@ def test_damaged_preprocessing_records(record):
         Preprocessing.from_dict(record)
 
 
-def test_the_import_needs_neither_numba_nor_the_rest_of_deltarule():
+def test_the_import_needs_neither_llvmlite_nor_the_rest_of_deltarule():
     code = (
         "import sys, deltarule.data; "
-        "heavy = {'numba', 'scipy', 'pydoc_data.topics', 'rich', 'click', 'safetensors'}; "
+        "heavy = {'llvmlite', 'scipy', 'pydoc_data.topics', 'rich', 'click', 'safetensors'}; "
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     subprocess.run(

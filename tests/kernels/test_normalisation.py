@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deltarule.kernels.normalisation import bias_gradient, normalise, normalise_gradient
+from deltarule.kernels.normalisation import normalise, normalise_gradients
 
 
 @st.composite
@@ -34,8 +34,7 @@ def test_value_and_gradients(layout: Any, centred: bool) -> None:
     before = [each.copy() for each in (x, weight, bias, upstream)]
     y, statistics = normalise(x, weight, bias, axes, 0.3, centred=centred)
     np.testing.assert_allclose(y, _value(x, weight, bias, axes, 0.3, centred), rtol=1e-12, atol=1e-12)
-    grad_x, grad_weight = normalise_gradient(x, weight, upstream, statistics, axes)
-    gradients = grad_x, grad_weight, bias_gradient(upstream, affine)
+    gradients = normalise_gradients(x, weight, upstream, statistics, axes, biased=True)
     for each, kept in zip((x, weight, bias, upstream), before, strict=True):
         np.testing.assert_array_equal(each, kept)
     step = 1e-5
@@ -56,5 +55,5 @@ def test_float32_stays_float32_beyond_65536_elements() -> None:
     y, statistics = normalise(x, None, None, (0,), 1e-5)
     assert y.dtype == statistics.variance.dtype == np.float32
     np.testing.assert_allclose(y, _value(x.astype(np.float64), 1.0, 0.0, (0,), 1e-5, True), atol=1e-5)
-    gradient, _ = normalise_gradient(x, None, x, statistics, (0,))
+    gradient, *_ = normalise_gradients(x, None, x, statistics, (0,), biased=False)
     assert gradient.dtype == np.float32

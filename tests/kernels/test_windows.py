@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deltarule.kernels import convolution, pooling
+from deltarule.kernels import convolution_by_columns as convolution
+from deltarule.kernels import pooling_by_axes as pooling
 from deltarule.kernels.windows import framed, window_span
 
 

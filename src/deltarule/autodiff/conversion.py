@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.derived import derived, require_known
 from deltarule.autodiff.dtypes import default_float, promoted_dtype, require_floating
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import DTypeError, ShapeError
@@ -27,7 +28,7 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     (2, 2)
     """
     if isinstance(data, Tensor):
-        array = np.array(data._array, dtype=dtype)
+        array = derived(_copied, data, dtype=dtype)._array
     elif isinstance(data, (np.ndarray, np.generic)):
         array = np.array(data, dtype=dtype)
     else:
@@ -73,7 +74,14 @@ def _contains_float64(data: Any) -> bool:
 def _unwrapped(data: Any) -> Any:
     if isinstance(data, (list, tuple)):
         return [_unwrapped(part) for part in data]
-    return data._array if isinstance(data, Tensor) else data
+    if not isinstance(data, Tensor):
+        return data
+    require_known(data, "tensor of a list")
+    return data._array
+
+
+def _copied(array: Array, *, dtype: Any) -> Array:
+    return np.array(array, dtype=dtype)
 
 
 def as_tensor(value: Any, dtype: Any = None) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.backward import backpropagate, seed_for
+from deltarule.autodiff.derived import require_known
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.recording import no_grad
 from deltarule.autodiff.tensor import Array, Tensor
@@ -97,6 +98,7 @@ def locate_nonfinite(loss: Tensor) -> NonFinite | None:
     >>> str(found).partition(", computed")[0]
     'log produced it first: its output has infinity in 1 of 2 elements, the first at (1,)'
     """
+    require_known(loss, "locate_nonfinite")
     if is_finite(loss._array):
         return None
     if loss.node is None:

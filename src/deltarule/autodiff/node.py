@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _order = itertools.count()
 
 
+def recorded_so_far() -> int:
+    """An order above that of every node recorded until now, and below that of all later ones."""
+    return next(_order)
+
+
 class Node:
     """One recorded call of an operation.
 
@@ -29,7 +34,8 @@ class Node:
     saved        what its forward kernel left for its backward kernel, or None
     scope        dotted name of the layer that called it
     order        position in the order of recording: inputs always come before
-    versions     how often each input, then the output, had been written into by then
+    versions     how often each input had been written into by then; None where none ever was
+    output_versions   (position, counter of writes, where it stood) of outputs that can be written into
 
     >>> import deltarule as dr
     >>> x = dr.tensor(3.0, requires_grad=True)
@@ -45,7 +51,7 @@ class Node:
         "inputs",
         "operation",
         "order",
-        "output_version",
+        "output_versions",
         "parameters",
         "saved",
         "scope",
@@ -68,8 +74,17 @@ class Node:
         self.saved: Any = saved
         self.scope = recording.scope
         self.order = next(_order)
-        self.versions: tuple[int, ...] = ()
-        self.output_version: list[int] | None = None
+        versions: list[int] | None = None
+        position = 0
+        for tensor in inputs:
+            box = tensor._version_box
+            if box is not None:
+                if versions is None:
+                    versions = [0] * len(inputs)
+                versions[position] = box[0]
+            position += 1
+        self.versions = versions
+        self.output_versions: tuple[tuple[int, list[int], int], ...] = ()
 
     def output(self, index: int = 0) -> Tensor:
         """An output as a tensor of this graph."""
@@ -88,7 +103,7 @@ class Node:
         self.inputs = None  # type: ignore[assignment]
         self.values = None  # type: ignore[assignment]
         self.saved = None
-        self.output_version = None
+        self.output_versions = ()
 
     def require_intact(self) -> None:
         """Raises if the graph was freed, or an array the gradient needs was written into since."""
@@ -98,18 +113,19 @@ class Node:
                 f"the graph was freed by an earlier backward (at {self.label()})",
                 "Call the first one with retain_graph=True, or compute the loss again.",
             )
-        read_inputs, reads_output = self.operation.read_positions(len(self.inputs))
+        read_inputs, read_outputs = self.operation.read_positions(len(self.inputs))
         for position in read_inputs:
-            # No box: never written into.
             box = self.inputs[position]._version_box
-            written = box[0] - self.versions[position] if box is not None else 0
+            if box is None:
+                # Never written into.
+                continue
+            written = box[0] - (0 if self.versions is None else self.versions[position])
             if written:
                 name = self.operation.input_names(len(self.inputs))[position]
                 raise self._written_into(f"input {name}", written)
-        if reads_output and self.output_version is not None:
-            written = self.output_version[0] - self.versions[-1]
-            if written:
-                raise self._written_into("the output", written)
+        for position, box, before in self.output_versions:
+            if box[0] != before and position in read_outputs:
+                raise self._written_into("the output", box[0] - before)
 
     def _written_into(self, what: str, times: int) -> InPlaceError:
         return InPlaceError(

@@ -31,6 +31,8 @@ class Operation:
                 against being written into; None means all of them
     saves       whether `forward` returns (value, saved), where `saved` is for `backward_kernel`
     view        whether the output may share its first input's memory
+    scatters    whether its gradient touches a part of its only input's alone: `scatter` adds it there
+    reopens     whether it forgot what it did: `reopen` records it again, in the middle of a pass
     symbols     name -> (scalar LaTeX, matrix LaTeX), where the default would not do
 
     >>> import deltarule as dr
@@ -48,7 +50,17 @@ class Operation:
     reads: ClassVar[tuple[str, ...] | None] = None
     saves: ClassVar[bool] = False
     view: ClassVar[bool] = False
+    scatters: ClassVar[bool] = False
+    reopens: ClassVar[bool] = False
     symbols: ClassVar[dict[str, tuple[str, str]]] = {}
+
+    # Count of inputs -> what `read_positions` answered.
+    _read_positions: dict[int, tuple[Sequence[int], Sequence[int]]]
+
+    def __new__(cls, *arguments: Any, **options: Any):
+        self = super().__new__(cls)
+        self._read_positions = {}
+        return self
 
     def shape(self, *shapes: Shape, **parameters: Any) -> Any:
         """Shape of the output (a tuple of shapes if there are several), or a clear ShapeError."""
@@ -73,6 +85,14 @@ class Operation:
         require_gradient_tensors(self, gradients)
         return [None if gradient is None else gradient._array for gradient in gradients]
 
+    def scatter(self, node: Node, upstream: Array, total: Array) -> None:
+        """Adds the input's gradient to `total` in place: a loop over slices costs no more than its slices."""
+        raise NotImplementedError(f"{self.name}: scattered gradient")
+
+    def reopen(self, node: Node, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+        """The outputs, recorded anew from these inputs."""
+        raise NotImplementedError(f"{self.name}: recording again")
+
     def formula(self, call: Call) -> Formula:
         """The formula for these shapes and options, as expression trees."""
         raise NotImplementedError(f"{self.name}: formula")
@@ -86,14 +106,20 @@ class Operation:
         fixed = self.inputs[:-1]
         return fixed + tuple(f"{self.inputs[-1]}{i}" for i in range(count - len(fixed)))
 
-    def read_positions(self, count: int) -> tuple[Sequence[int], bool]:
-        """Which inputs, and whether the output, the gradient reads."""
+    def read_positions(self, count: int) -> tuple[Sequence[int], Sequence[int]]:
+        """Which of so many inputs, and which outputs, the gradient reads."""
+        found = self._read_positions.get(count)
+        if found is None:
+            found = self._read_positions[count] = self._found_read_positions(count)
+        return found
+
+    def _found_read_positions(self, count: int) -> tuple[Sequence[int], Sequence[int]]:
         if self.reads is None:
-            return range(count), True
+            return range(count), range(len(self.outputs))
         names = self.input_names(count)
         stems = [name.rstrip("0123456789") if self.variadic else name for name in names]
         positions = [i for i in range(count) if names[i] in self.reads or stems[i] in self.reads]
-        return positions, any(name in self.reads for name in self.outputs)
+        return positions, [i for i, name in enumerate(self.outputs) if name in self.reads]
 
     def call(self, node: Node) -> Call:
         """The formula's view of a recorded node."""
@@ -142,11 +168,18 @@ class Group(Operation):
                 ]
             opened = self.open(*inputs, **node.parameters)
             outputs = list(opened) if len(self.outputs) > 1 else [opened]
-        return _gradients(outputs, inputs, list(upstream), create_graph=create_graph)
+        return _gradients(
+            outputs, inputs, list(upstream), create_graph=create_graph, retain_graph=create_graph
+        )
 
 
 def _gradients(
-    outputs: list[Tensor], inputs: list[Tensor], upstream: list[Tensor], *, create_graph: bool
+    outputs: list[Tensor],
+    inputs: list[Tensor],
+    upstream: list[Tensor],
+    *,
+    create_graph: bool,
+    retain_graph: bool,
 ) -> list[Tensor | None]:
     """Bound to the engine by backward.py, which imports this file."""
     raise AssertionError("deltarule.autodiff.backward was not imported")
@@ -171,8 +204,12 @@ def apply(operation: Operation, *inputs: Tensor, **parameters: Any) -> Any:
 
     Returns a tensor, or a tuple of tensors if the operation has several outputs.
     """
-    arrays = [tensor._array for tensor in inputs]
-    operation.shape(*[array.shape for array in arrays], **parameters)
+    arrays, shapes = [], []
+    for tensor in inputs:
+        array = tensor._array
+        arrays.append(array)
+        shapes.append(array.shape)
+    operation.shape(*shapes, **parameters)
     return record(operation, inputs, parameters, operation.forward(*arrays, **parameters))
 
 
@@ -182,39 +219,26 @@ def record(operation: Operation, inputs: tuple[Tensor, ...], parameters: dict[st
     if operation.saves:
         result, saved = result
     several = len(operation.outputs) > 1
-    values = tuple(np.asarray(value) for value in result) if several else (np.asarray(result),)
-    needed = False
+    values = tuple([np.asarray(value) for value in result]) if several else (np.asarray(result),)
+    node = None
     if recording.enabled:
         for tensor in inputs:
             if tensor._requires_grad:
-                needed = True
+                node = Node(operation, inputs, parameters, values, saved)
                 break
-    if needed:
-        node = Node(operation, inputs, parameters, values, saved)
-        outputs = [_output(value, node, index) for index, value in enumerate(values)]
-    else:
-        outputs = [Tensor(value) for value in values]
+    first = _output(values[0], node, 0)
     if operation.view and np.may_share_memory(values[0], inputs[0]._array):
-        outputs[0]._version = inputs[0]._version
-    if needed:
-        _note_versions(node, inputs, outputs[0])
-    return tuple(outputs) if several else outputs[0]
+        first._version = inputs[0]._version
+    if recording.tracer is not None:
+        recording.tracer.operation(operation, inputs, parameters, values, saved)
+    if not several:
+        return first
+    return (first, *[_output(value, node, index) for index, value in enumerate(values) if index])
 
 
-def _note_versions(node: Node, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-    boxes = [tensor._version_box for tensor in inputs]
-    counts = [0 if box is None else box[0] for box in boxes]
-    reads = node.operation.reads
-    if reads is None or any(name in reads for name in node.operation.outputs):
-        # The node must see writes into its output through any view of it, hence the shared box.
-        node.output_version = output._version
-        counts.append(node.output_version[0])
-    node.versions = tuple(counts)
-
-
-def _output(value: Array, node: Node, index: int) -> Tensor:
+def _output(value: Array, node: Node | None, index: int) -> Tensor:
     tensor = Tensor(value)
-    if value.dtype.kind == "f":
+    if node is not None and value.dtype.kind == "f":
         tensor._requires_grad = True
         tensor.node = node
         tensor.output_index = index

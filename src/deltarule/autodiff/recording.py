@@ -6,6 +6,7 @@ One small record per thread. Nothing here knows tensors or operations.
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -18,9 +19,31 @@ class _Recording(threading.local):
         self.enabled = True
         self.scope = ""
         self.transforms = 0
+        # What `dr.compile` listens with while it records a call; everything that happens reports to it.
+        self.tracer: Any = None
 
 
 recording = _Recording()
+
+
+class _Structure:
+    """Counts the changes of what a recorded program assumes about models and flags.
+
+    version   another number after every change of a module's attributes, its mode, a parameter's need of a
+              gradient or the element type of its array: who sees the same number need not look again
+    """
+
+    __slots__ = ("_numbers", "version")
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self.version = 0
+
+    def changed(self) -> None:
+        self.version = next(self._numbers)
+
+
+structure = _Structure()
 
 
 class _SetRecording:

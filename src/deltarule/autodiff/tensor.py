@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.autodiff.dtypes import require_floating
-from deltarule.autodiff.recording import recording
+from deltarule.autodiff.recording import recording, structure
 from deltarule.errors import DTypeError, GraphError, InPlaceError, OutOfBoundsError, ShapeError
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ class Tensor:
     __slots__ = (
         "__weakref__",
         "_array",
+        "_grad",
         "_requires_grad",
         "_retains_grad",
         "_version_box",
-        "grad",
         "name",
         "node",
         "output_index",
@@ -68,7 +68,7 @@ class Tensor:
         self._version_box: list[int] | None = None
         self._requires_grad = requires_grad
         self._retains_grad = False
-        self.grad: Tensor | None = None
+        self._grad: Tensor | None = None
         self.node: Node | None = None
         self.output_index = 0
         self.name = name
@@ -79,12 +79,16 @@ class Tensor:
         box = self._version_box
         if box is None:
             # Made when first asked for: most tensors are never written into.
-            box = self._version_box = [0]
+            box = [0]
+            self._version = box
         return box
 
     @_version.setter
     def _version(self, box: list[int]) -> None:
         self._version_box = box
+        if self.node is not None:
+            # The record must see writes into this output through any view of it.
+            self.node.output_versions += ((self.output_index, box, box[0]),)
 
     # ---- what it is
 
@@ -133,7 +137,23 @@ class Tensor:
                 f"this tensor was made by {self.node.operation.name} and belongs to a recorded graph",
                 "Use x.detach() for a copy outside the graph.",
             )
+        if recording.tracer is not None:
+            recording.tracer.attribute(self, "_requires_grad")
         self._requires_grad = bool(value)
+        structure.changed()
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The collected gradient, of this tensor's shape and dtype; None before the first backward pass."""
+        if recording.tracer is not None:
+            recording.tracer.gradient_read(self)
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if recording.tracer is not None:
+            recording.tracer.gradient_set(self)
+        self._grad = value
 
     # ---- its elements
 
@@ -145,6 +165,8 @@ class Tensor:
         >>> dr.tensor([1.0, 2.0]).data.flags.writeable
         False
         """
+        if recording.tracer is not None:
+            recording.tracer.value_read(self, "numpy")
         view = self._array.view()
         view.flags.writeable = False
         return view
@@ -168,6 +190,8 @@ class Tensor:
         >>> dr.tensor([[2.5]]).item()
         2.5
         """
+        if recording.tracer is not None:
+            recording.tracer.value_read(self, "item")
         if self._array.size != 1:
             raise ShapeError(
                 "item",
@@ -183,6 +207,8 @@ class Tensor:
         >>> dr.tensor([[1, 2], [3, 4]]).tolist()
         [[1, 2], [3, 4]]
         """
+        if recording.tracer is not None:
+            recording.tracer.value_read(self, "tolist")
         return self._array.tolist()
 
     def detach(self) -> Tensor:
@@ -226,6 +252,8 @@ class Tensor:
                 "this tensor requires a gradient and writing is not recorded",
                 "Write inside `with dr.no_grad():`.",
             )
+        if recording.tracer is not None:
+            recording.tracer.written(self, key, value)
         source = value._array if isinstance(value, Tensor) else value
         index = key._array if isinstance(key, Tensor) else key
         if isinstance(index, tuple):
@@ -382,6 +410,8 @@ class Tensor:
     # ---- Python's and NumPy's protocols
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if recording.tracer is not None:
+            recording.tracer.value_read(self, "numpy")
         if copy or (dtype is not None and np.dtype(dtype) != self.dtype):
             if copy is False:
                 raise ValueError(f"__array__: {self.dtype} to {np.dtype(dtype)} needs a copy; copy=False")
@@ -399,6 +429,8 @@ class Tensor:
         dl_device: Any = None,
         copy: bool | None = None,
     ) -> Any:
+        if recording.tracer is not None:
+            recording.tracer.value_read(self, "__dlpack__")
         # DLPack before 1.0 cannot say "read-only", so such a consumer gets a copy of its own.
         speaks_read_only = max_version is not None and max_version >= (1, 0)
         if copy or not speaks_read_only:
@@ -436,22 +468,32 @@ class Tensor:
         return (self[position] for position in range(len(self._array)))
 
     def __bool__(self) -> bool:
+        if recording.tracer is not None:
+            recording.tracer.value_read(self, "bool")
         self._require_single("bool")
         return bool(self._array)
 
     def __float__(self) -> float:
+        if recording.tracer is not None:
+            recording.tracer.value_read(self, "float")
         self._require_single("float")
         return float(self._array.item())
 
     def __int__(self) -> int:
+        if recording.tracer is not None:
+            recording.tracer.value_read(self, "int")
         self._require_single("int")
         return int(self._array.item())
 
     def __complex__(self) -> complex:
+        if recording.tracer is not None:
+            recording.tracer.value_read(self, "complex")
         self._require_single("complex")
         return complex(self._array.item())
 
     def __index__(self) -> int:
+        if recording.tracer is not None:
+            recording.tracer.value_read(self, "index")
         if self._array.ndim or self._array.dtype.kind not in "iu":
             raise TypeError(f"only integer 0-dimensional tensors are indices, got {self.dtype} {self.shape}")
         return int(self._array)
@@ -464,10 +506,12 @@ class Tensor:
                 "Reduce it first, e.g. with dr.any, dr.all or dr.sum.",
             )
 
-    def __hash__(self) -> int:
-        return id(self)
+    # By identity, as `==` compares elements. Python's own is found without a call.
+    __hash__ = object.__hash__
 
     def __repr__(self) -> str:
+        if recording.tracer is not None:
+            recording.tracer.value_read(self, "repr")
         body = np.array2string(self._array, separator=", ", prefix="tensor(", threshold=200)
         parts = [body]
         if self.dtype not in (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_)) or not self.size:
@@ -497,6 +541,8 @@ class Tensor:
                 "only leaves can be copied, this tensor belongs to a recorded graph",
                 "Detach it first.",
             )
+        if recording.tracer is not None:
+            recording.tracer.value_read(self, "copy")
         copied = type(self)(self._array.copy(), requires_grad=self._requires_grad, name=self.name)
         memo[id(self)] = copied
         if self.grad is not None:
@@ -504,6 +550,8 @@ class Tensor:
         return copied
 
     def __reduce__(self) -> Any:
+        if recording.tracer is not None:
+            recording.tracer.value_read(self, "pickle")
         if self.node is not None:
             raise GraphError(
                 "pickle",

@@ -1,31 +1,35 @@
-"""The number of threads that matrix products use, for the whole process."""
+"""The number of threads that kernels use, for the whole process."""
 
 from __future__ import annotations
 
 import os
 
 from deltarule.errors import ArgumentError
-from deltarule.kernels.threads import switch
+from deltarule.kernels.threads import obey_environment, set_threads, thread_count
+
+obey_environment()
 
 
 def get_num_threads() -> int:
-    """Threads that matrix products use; 1 where NumPy's library cannot tell.
+    """Threads that kernels may use, at least 1.
+
+    At the start it is DELTARULE_NUM_THREADS, else OMP_NUM_THREADS, else the cores that this process may use.
 
     >>> import deltarule as dr
     >>> dr.get_num_threads() >= 1
     True
     """
-    pair = switch()
-    return 1 if pair is None else int(pair[0]())
+    return thread_count()
 
 
 def set_num_threads(count: int) -> None:
-    """Sets how many threads matrix products use, for the whole process.
+    """Sets how many threads kernels may use, for the whole process.
 
-    count   at least 1. One is fastest for small networks, and wherever other programs keep the cores
-            busy; at the start it is what NumPy chooses, all cores or OPENBLAS_NUM_THREADS
+    count   at least 1; work that is too small to share stays on one thread whatever it is
 
-    Raises ArgumentError for less than 1, or where NumPy brings a library without such a switch.
+    One number for everything: native code runs on one team of threads, and NumPy's own library, which
+    serves element types other than float32 and float64, gets the same number if it has a switch (OpenBLAS
+    has). One thread is best where other programs keep the cores busy. Raises ArgumentError for less than 1.
 
     >>> import deltarule as dr
     >>> before = dr.get_num_threads()
@@ -40,11 +44,4 @@ def set_num_threads(count: int) -> None:
             f"count expected a whole number of at least 1, got {count!r}",
             f"This machine has {os.cpu_count()} cores.",
         )
-    pair = switch()
-    if pair is None:
-        raise ArgumentError(
-            "set_num_threads",
-            "NumPy uses a library whose threads cannot be set from here",
-            "Set OMP_NUM_THREADS or the library's own variable before Python starts.",
-        )
-    pair[1](count)
+    set_threads(count)

@@ -17,7 +17,7 @@ from deltarule.cli.figures import json_line
 from deltarule.cli.program import Command, report
 from deltarule.cli.saved_run import RUN, WEIGHTS, SavedRun, open_run
 from deltarule.errors import ArgumentError, GradientError
-from deltarule.kernels.threads import matrix_threads
+from deltarule.kernels.threads import limited_threads
 from deltarule.nn.module import Module
 from deltarule.operations.random import manual_seed
 from deltarule.training.evaluation import forward
@@ -65,7 +65,7 @@ def check(run: Path, samples: int, tolerance: float, best: bool, json: bool) -> 
         click.echo(f"{'parameter':<{width}}  {'shape':<16}  {'compared':<14}  largest relative error")
     for name, parameter in parameters.items():
         # A few rows are too little for several threads.
-        with matrix_threads(1):
+        with limited_threads(1):
             try:
                 passed[name] = check_parameter(model, name, loss, tolerance)
             except GradientError as error:

@@ -17,7 +17,7 @@ from deltarule.cli.program import Command
 from deltarule.cli.saved_run import RUN, WEIGHTS, SavedRun, open_run
 from deltarule.data import Part
 from deltarule.errors import ArgumentError, DataError
-from deltarule.kernels.threads import matrix_threads
+from deltarule.kernels.threads import limited_threads
 from deltarule.training import ClassificationMetrics, Metrics
 from deltarule.training import evaluate as measure
 
@@ -116,7 +116,7 @@ def measured(saved: SavedRun, rows: Part, top_k: Sequence[int] = ()) -> Metrics:
             "evaluate", f"--top-k {max(top_k)} expects at most {classes}, the classes", "Lower it."
         )
     metrics = ClassificationMetrics(tuple(top_k)) if top_k else build_metrics(config, saved.preprocessing)()
-    with matrix_threads(config["threads"]):
+    with limited_threads(config["threads"]):
         measure(saved.model, evaluation_loader(rows, config), build_loss(config), metrics)
     return metrics
 

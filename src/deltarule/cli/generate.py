@@ -15,7 +15,7 @@ from deltarule.cli.sampling import check_sampling, draw, token_probabilities
 from deltarule.cli.saved_run import RUN, WEIGHTS, open_run
 from deltarule.data import Vocabulary
 from deltarule.errors import DataError
-from deltarule.kernels.threads import matrix_threads
+from deltarule.kernels.threads import limited_threads
 from deltarule.nn.module import Module
 
 EXAMPLES = (
@@ -72,7 +72,7 @@ def generate(
     click.echo(known, nl=False)
     random = np.random.default_rng(seed)
     # One character at a time is too little for several threads.
-    with matrix_threads(1):
+    with limited_threads(1):
         for character in written(saved.model, vocabulary, known, length, random, temperature, top_k, top_p):
             click.echo(character, nl=False)
     click.echo()

@@ -17,7 +17,7 @@ from deltarule.cli.option_groups import with_options
 from deltarule.cli.program import Command
 from deltarule.cli.saved_run import RUN, WEIGHTS, SavedRun, open_run
 from deltarule.errors import ArgumentError, NonFiniteError
-from deltarule.kernels.threads import matrix_threads
+from deltarule.kernels.threads import limited_threads
 from deltarule.training import predict as outputs_of
 from deltarule.training.atomic_file import write_atomic
 
@@ -71,7 +71,7 @@ def predict(
             "predict", "--probabilities and --top-k both list probabilities", "Give one of them."
         )
     inputs = saved.new_part(data, **reading).inputs
-    with matrix_threads(saved.config["threads"]):
+    with limited_threads(saved.config["threads"]):
         outputs = outputs_of(saved.model, inputs)
     if not np.isfinite(outputs).all():
         raise NonFiniteError(

@@ -1,4 +1,4 @@
-"""How many threads a run's matrix products get: all of them, NumPy's own choice, harm small networks."""
+"""How many threads a run gets: all cores do not help a small network, and harm where other programs run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WORTH_IT = 1_000_000_000
 
 
 def threads_for(model: Module, dataset: Dataset, config: dict[str, Any]) -> int | None:
-    """1 for a network whose updates are small, None for as many as the library likes."""
+    """1 for a network whose updates are small, None for as many as the environment or the cores allow."""
     shape = (1,) if config["task"] == "text" else dataset.input_shape
     kind = np.int64 if config["task"] == "text" else None
     rows = config["batch_size"] or len(dataset.train)

@@ -27,7 +27,7 @@ from deltarule.cli.threads import threads_for
 from deltarule.cli.training_options import OUTPUT, UPDATES
 from deltarule.data import Dataset, load
 from deltarule.errors import ArgumentError, NonFiniteError
-from deltarule.kernels.threads import matrix_threads
+from deltarule.kernels.threads import limited_threads
 from deltarule.nn.module import Module
 from deltarule.training import Callback, Event, RunFolder, Trainer, TrainingInterrupted
 
@@ -120,7 +120,7 @@ def run(folder: RunFolder, dataset: Dataset, display: Display, resuming: bool = 
     if resuming:
         trainer.resume()
     introduce(display, folder, dataset, model, trainer)
-    with matrix_threads(config["threads"]), _stopping_at_termination(trainer) as signals:
+    with limited_threads(config["threads"]), _stopping_at_termination(trainer) as signals:
         try:
             trainer.fit(train_loader, validation, config["epochs"])
         except TrainingInterrupted:

@@ -104,5 +104,9 @@ _NUMPY_NAMES = (
 
 # The namespace `f` of compiled formulas on plain arrays: Array API names.
 array_functions = SimpleNamespace(
-    **{name: getattr(np, name) for name in _NUMPY_NAMES}, erf=erf, pow=power, sigmoid=sigmoid
+    **{name: getattr(np, name) for name in _NUMPY_NAMES},
+    erf=erf,
+    pow=power,
+    sigmoid=sigmoid,
+    softplus=softplus,
 )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from deltarule.kernels.native.products import product
+from deltarule.kernels.native.products import batched_product, product
+from deltarule.kernels.reductions import add_up
+
+
+# Elements of a stack of matrices below which NumPy's call is the cheaper one.
+SMALL_STACK = 2048
 
 
 def matmul(a: Any, b: Any) -> Any:
@@ -20,7 +26,20 @@ def matmul(a: Any, b: Any) -> Any:
                 return result if a.ndim == 2 else result.reshape(*a.shape[:-1], b.shape[-1])
             if a.ndim > 2:
                 return np.matmul(_rows(a), b).reshape(*a.shape[:-1], b.shape[-1])
+    if a.ndim > 2 and a.shape[:-2] == b.shape[:-2] and a.dtype == b.dtype and a.size > SMALL_STACK:
+        (left, a_turned), (right, b_turned) = _stack(a), _stack(b)
+        result = batched_product(left, right, a_turned, b_turned)
+        if result is not None:
+            return result.reshape(*a.shape[:-1], b.shape[-1])
     return np.matmul(a, b)
+
+
+def _stack(matrices: Any) -> tuple[Any, bool]:
+    """(the matrices as (count, rows, columns) in the order of memory, whether each is transposed there)."""
+    turned = matrices.swapaxes(-1, -2)
+    is_turned = turned.flags.c_contiguous and not matrices.flags.c_contiguous
+    lying = turned if is_turned else np.ascontiguousarray(matrices)
+    return lying.reshape(math.prod(lying.shape[:-2]), *lying.shape[-2:]), is_turned
 
 
 def _as_it_lies(matrix: Any) -> tuple[Any, bool]:
@@ -59,7 +78,8 @@ def linear_gradient_weight(upstream: Any, x: Any) -> Any:
 
 def linear_gradient_bias(upstream: Any) -> Any:
     """Σ of the rows of G."""
-    return np.add.reduce(_rows(upstream), axis=0)
+    rows = _rows(upstream)
+    return rows[0].copy() if len(rows) == 1 else add_up(rows, (0,))
 
 
 def _rows(x: Any) -> Any:

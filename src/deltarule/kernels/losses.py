@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.kernels.native import softmaxes as native
+
 Array = NDArray[Any]
 
 
@@ -137,8 +139,24 @@ def cross_entropy(
     reduction: str,
     ignore_index: int | None,
     label_smoothing: float,
+) -> tuple[Any, tuple[Array, ...]]:
+    """(−Σ_c q[n, c] ln p[n, c], reduced; what the gradient needs)."""
+    if weight is None and not label_smoothing:
+        found = native.cross_entropy(logits, target, reduction, ignore_index)
+        if found is not None:
+            return found
+    return plain_cross_entropy(logits, target, weight, reduction, ignore_index, label_smoothing)
+
+
+def plain_cross_entropy(
+    logits: Array,
+    target: Array,
+    weight: Array | None,
+    reduction: str,
+    ignore_index: int | None,
+    label_smoothing: float,
 ) -> tuple[Any, tuple[Array, Array]]:
-    """(−Σ_c q[n, c] ln p[n, c], reduced; exponentials and their sums for the gradient)."""
+    """The twin in NumPy, which keeps exponentials and their sums for the gradient."""
     axis = class_axis(logits.ndim)
     shifted, exponentials, sums = exponentials_of(logits, axis)
     log_sums = np.log(sums)
@@ -159,7 +177,8 @@ def cross_entropy(
 
 def cross_entropy_gradient(
     upstream: Array,
-    saved: tuple[Array, Array],
+    saved: tuple[Array, ...],
+    logits: Array,
     target: Array,
     weight: Array | None,
     reduction: str,
@@ -167,6 +186,23 @@ def cross_entropy_gradient(
     label_smoothing: float,
 ) -> Array:
     """∂L/∂logits = scale[n] (p[n, c] Σ_k q[n, k] − q[n, c]); without options p − one-hot."""
+    if isinstance(saved, native.Saved):
+        return native.cross_entropy_gradient(upstream, logits, saved, target, reduction, ignore_index)
+    return plain_cross_entropy_gradient(
+        upstream, saved, target, weight, reduction, ignore_index, label_smoothing
+    )
+
+
+def plain_cross_entropy_gradient(
+    upstream: Array,
+    saved: tuple[Array, ...],
+    target: Array,
+    weight: Array | None,
+    reduction: str,
+    ignore_index: int | None,
+    label_smoothing: float,
+) -> Array:
+    """The twin in NumPy."""
     exponentials, sums = saved
     ndim, axis = exponentials.ndim, class_axis(exponentials.ndim)
     dtype = exponentials.dtype

@@ -1,7 +1,7 @@
 """Normalisation over any axes: zero mean and unit variance (or mean square), then an affine map.
 
 x̂ = (x − μ) / √(σ² + eps), y = x̂ · weight + bias. Statistics keep their axes with length 1; weight and
-bias come with x's number of axes. Plain arrays.
+bias come with x's number of axes. Plain arrays: native code where it serves, else NumPy.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from deltarule.kernels.native import normalisations as native
 
 Array = NDArray[Any]
 Axes = tuple[int, ...]
@@ -41,7 +43,44 @@ def _sum_like(x: Array, shape: tuple[int, ...]) -> Array:
 def normalise(
     x: Array, weight: Array | None, bias: Array | None, axes: Axes, eps: float, *, centred: bool = True
 ) -> tuple[Array, Statistics]:
-    """(y, statistics). The variance comes from deviations, in a second pass, so that nothing cancels."""
+    """(y, statistics)."""
+    found = native.normalise(x, weight, bias, axes, eps, centred)
+    if found is None:
+        return plain_normalise(x, weight, bias, axes, eps, centred=centred)
+    y, mean, variance, inverse = found
+    return y, Statistics(mean, variance, inverse)
+
+
+def normalise_gradients(
+    x: Array, weight: Array | None, upstream: Array, statistics: Statistics, axes: Axes, *, biased: bool
+) -> tuple[Array, Array | None, Array | None]:
+    """(∂L/∂x, ∂L/∂weight, ∂L/∂bias); the last two have weight's shape, and are None without weight or bias.
+
+    With δ = ∂L/∂y · weight and ⟨·⟩ the mean over the axes:
+    ∂L/∂x = (δ − ⟨δ⟩ − x̂ ⟨δ x̂⟩) / √(σ² + eps), without ⟨δ⟩ where no mean was subtracted.
+    """
+    found = native.normalise_gradients(x, weight, upstream, statistics.mean, statistics.inverse, axes, biased)
+    if found is not None:
+        return found
+    grad_x, grad_weight = plain_normalise_gradient(x, weight, upstream, statistics, axes)
+    if weight is None:
+        return grad_x, None, None
+    return grad_x, grad_weight, plain_bias_gradient(upstream, weight.shape) if biased else None
+
+
+def scale_channels(x: Array, mean: Array, inverse: Array, weight: Array | None, bias: Array | None) -> Array:
+    """(x − mean[c]) · inverse[c] · weight[c] + bias[c] with given statistics, c along the second axis."""
+    found = native.scale_channels(x, mean, inverse, weight, bias)
+    return plain_scale_channels(x, mean, inverse, weight, bias) if found is None else found
+
+
+# ---- plain twins
+
+
+def plain_normalise(
+    x: Array, weight: Array | None, bias: Array | None, axes: Axes, eps: float, *, centred: bool = True
+) -> tuple[Array, Statistics]:
+    """The variance comes from deviations, in a second pass, so that nothing cancels."""
     per_element = 1.0 / _count(x, axes)
     mean = _sum(x, axes) * per_element if centred else None
     deviation = x if mean is None else x - mean
@@ -59,14 +98,10 @@ def normalise(
     return y, Statistics(mean, variance, inverse)
 
 
-def normalise_gradient(
+def plain_normalise_gradient(
     x: Array, weight: Array | None, upstream: Array, statistics: Statistics, axes: Axes
 ) -> tuple[Array, Array]:
-    """(∂L/∂x, ∂L/∂weight); the latter has x's number of axes, 1 where weight was spread.
-
-    With δ = ∂L/∂y · weight and ⟨·⟩ the mean over the axes:
-    ∂L/∂x = (δ − ⟨δ⟩ − x̂ ⟨δ x̂⟩) / √(σ² + eps), without ⟨δ⟩ where no mean was subtracted.
-    """
+    """(∂L/∂x, ∂L/∂weight); the latter has x's number of axes, 1 where weight was spread."""
     per_element = 1.0 / _count(x, axes)
     mean, inverse = statistics.mean, statistics.inverse
     normalised = x * inverse if mean is None else x - mean
@@ -89,6 +124,18 @@ def normalise_gradient(
     return grad_x, grad_weight
 
 
-def bias_gradient(upstream: Array, shape: tuple[int, ...]) -> Array:
+def plain_bias_gradient(upstream: Array, shape: tuple[int, ...]) -> Array:
     """∂L/∂bias: the upstream gradient summed over the axes along which bias was spread."""
     return _sum_like(upstream, shape)
+
+
+def plain_scale_channels(
+    x: Array, mean: Array, inverse: Array, weight: Array | None, bias: Array | None
+) -> Array:
+    """The twin of scale_channels."""
+    wide = (1, x.shape[1], *[1] * (x.ndim - 2))
+    scale = inverse if weight is None else inverse * weight
+    shift = -mean * scale if bias is None else bias - mean * scale
+    y = x * scale.reshape(wide)
+    y += shift.reshape(wide)
+    return y

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.kernels.native.reduced import reduced
+
 Axes = tuple[int, ...]
 
 
@@ -26,12 +28,26 @@ def spread(result: Any, shape: tuple[int, ...], axis: Axes) -> Any:
     return np.broadcast_to(kept(result, shape, axis), shape)
 
 
+def add_up(x: Any, axis: Axes, keepdims: bool = False) -> Any:
+    """Σ x over axes, which are not negative."""
+    total = reduced(x, axis, keepdims)
+    return np.add.reduce(x, axis=axis, keepdims=keepdims) if total is None else total
+
+
+def extreme(x: Any, axis: Axes, keepdims: bool, name: str) -> Any:
+    """The largest ("max") or smallest ("min") element along axes (not negative); NaN where one is."""
+    found = reduced(x, axis, keepdims, name)
+    if found is not None:
+        return found
+    return (np.maximum if name == "max" else np.minimum).reduce(x, axis=axis, keepdims=keepdims)
+
+
 def mean(x: Any, axis: Axes, keepdims: bool, divisor: float) -> Any:
     """Σ x / divisor. float16 is added up in float32, where its sum would soon overflow."""
     if x.dtype == np.float16:
         total = np.add.reduce(x, axis=axis, dtype=np.float32, keepdims=keepdims)
         return np.asarray(total / divisor).astype(np.float16)
-    return np.add.reduce(x, axis=axis, keepdims=keepdims) / divisor
+    return add_up(x, axis, keepdims) / divisor
 
 
 def variance(x: Any, axis: Axes, keepdims: bool, count: float, divisor: float) -> tuple[Any, Any]:

@@ -1,4 +1,7 @@
-"""Sums of elements that share a position: the gradient of every kind of indexing. Plain arrays."""
+"""Sums of elements that share a position: the gradient of every kind of indexing. Plain arrays.
+
+Sums of whole rows are native code where it serves, else NumPy.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from deltarule.kernels.native import embeddings as native
 
 Array = NDArray[Any]
 
@@ -23,6 +28,18 @@ def sum_rows(count: int, positions: Array, updates: Array) -> Array:
     updates    (m, width)
     returns    (count, width)
     """
+    found = native.sum_rows(count, positions, updates)
+    return plain_sum_rows(count, positions, updates) if found is None else found
+
+
+def take_rows(table: Array, positions: Array) -> Array:
+    """table[positions], for positions that are known to be in range."""
+    found = native.take_rows(table, positions)
+    return np.take(table, positions, axis=0) if found is None else found
+
+
+def plain_sum_rows(count: int, positions: Array, updates: Array) -> Array:
+    """The twin of sum_rows in NumPy."""
     width = updates.shape[1]
     y = np.zeros((count, width), dtype=updates.dtype)
     if not updates.size:

@@ -10,11 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.kernels.native import softmaxes as native
 from deltarule.kernels.reductions import Axes, kept
 
 
 def softmax(x: Any, axis: int) -> Any:
     """e^x / Σ e^x along an axis."""
+    found = native.softmax(x, axis, False)
+    return plain_softmax(x, axis) if found is None else found
+
+
+def plain_softmax(x: Any, axis: int) -> Any:
+    """The twin in NumPy."""
     y = x - _largest(x, (axis,))
     np.exp(y, out=y)
     y /= np.add.reduce(y, axis=axis, keepdims=True)
@@ -23,6 +30,12 @@ def softmax(x: Any, axis: int) -> Any:
 
 def softmax_gradient(y: Any, upstream: Any, axis: int) -> Any:
     """y · (upstream - Σ upstream · y)."""
+    found = native.softmax_gradient(y, upstream, axis, False)
+    return plain_softmax_gradient(y, upstream, axis) if found is None else found
+
+
+def plain_softmax_gradient(y: Any, upstream: Any, axis: int) -> Any:
+    """The twin in NumPy."""
     gradient = upstream * y
     inner = np.add.reduce(gradient, axis=axis, keepdims=True)
     np.subtract(upstream, inner, out=gradient)
@@ -32,6 +45,12 @@ def softmax_gradient(y: Any, upstream: Any, axis: int) -> Any:
 
 def log_softmax(x: Any, axis: int) -> Any:
     """x - ln Σ e^x along an axis."""
+    found = native.softmax(x, axis, True)
+    return plain_log_softmax(x, axis) if found is None else found
+
+
+def plain_log_softmax(x: Any, axis: int) -> Any:
+    """The twin in NumPy."""
     y = x - _largest(x, (axis,))
     if not y.size:
         return y
@@ -41,6 +60,12 @@ def log_softmax(x: Any, axis: int) -> Any:
 
 def log_softmax_gradient(y: Any, upstream: Any, axis: int) -> Any:
     """upstream - e^y · Σ upstream."""
+    found = native.softmax_gradient(y, upstream, axis, True)
+    return plain_log_softmax_gradient(y, upstream, axis) if found is None else found
+
+
+def plain_log_softmax_gradient(y: Any, upstream: Any, axis: int) -> Any:
+    """The twin in NumPy."""
     gradient = np.exp(y)
     gradient *= np.add.reduce(upstream, axis=axis, keepdims=True)
     np.subtract(upstream, gradient, out=gradient)

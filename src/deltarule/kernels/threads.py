@@ -1,12 +1,14 @@
-"""How many threads matrix products use: read and set in the library that NumPy brings.
+"""How many threads kernels use: one number for the native team and for the library that NumPy brings.
 
-OpenBLAS, which NumPy's wheels bring, splits even a small product over all cores, and its threads wait for
-each other by spinning. Where another program wants a core, each wait lasts for a time slice.
+Native code splits only work that repays it. OpenBLAS, which NumPy's wheels bring and which serves what native
+code does not take, splits even a small product over all cores, and its threads wait for each other by
+spinning.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -15,23 +17,45 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.kernels.native import team
+
 _NAMES = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads", "openblas_{}_num_threads64_")
 
 
-@contextmanager
-def matrix_threads(count: int | None) -> Iterator[None]:
-    """Matrix products use so many threads inside; None, or a library without a switch, changes nothing."""
+def thread_count() -> int:
+    """Threads that kernels may use."""
+    return team.thread_count()
+
+
+def set_threads(count: int) -> None:
+    """Kernels use at most so many threads from now on; NumPy's library too, if it has a switch."""
+    team.set_threads(count)
     pair = switch()
-    if count is None or pair is None:
+    if pair is not None:
+        pair[1](count)
+
+
+def obey_environment() -> None:
+    """Hands DELTARULE_NUM_THREADS on to NumPy's library, which knows the usual variables by itself."""
+    if os.environ.get("DELTARULE_NUM_THREADS"):
+        set_threads(team.thread_count())
+
+
+@contextmanager
+def limited_threads(count: int | None) -> Iterator[None]:
+    """Kernels use so many threads inside; None changes nothing."""
+    if count is None:
         yield
         return
-    read, write = pair
-    before = read()
-    write(count)
+    pair = switch()
+    before, library_before = team.thread_count(), None if pair is None else pair[0]()
+    set_threads(count)
     try:
         yield
     finally:
-        write(before)
+        team.set_threads(before)
+        if pair is not None:
+            pair[1](library_before)
 
 
 @cache

@@ -1,5 +1,7 @@
 """Parameter updates over plain arrays, in place: one function a rule, few temporaries.
 
+They serve what native code does not take (native/update_rules.py): other types, arrays with gaps.
+
 `parameter` and the state arrays are written; `gradient` is only read, as it belongs to the caller.
 All options are Python numbers, so that float32 arrays stay float32.
 """
@@ -10,8 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from deltarule.kernels import compiled
 
 Array = NDArray[Any]
 
@@ -80,15 +80,9 @@ def adam(
     betas: tuple[float, float],
     epsilon: float,
 ) -> None:
-    """One step of Adam; `first` and `second` are the running moments, `largest` AMSGrad's maximum.
-
-    Large parameters take the compiled loop, whose results are the same to the last bit.
-    """
+    """One step of Adam; `first` and `second` are the running moments, `largest` AMSGrad's maximum."""
     root_correction = (1 - betas[1] ** step) ** 0.5
     rate = learning_rate / (1 - betas[0] ** step)
-    if largest is None and compiled.is_worth_it(parameter, gradient, first, second):
-        compiled.adam(parameter, gradient, first, second, betas, root_correction, epsilon, rate)
-        return
     average(first, gradient, betas[0])
     average_square(second, gradient, betas[1])
     if largest is not None:

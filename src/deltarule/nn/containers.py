@@ -197,6 +197,7 @@ class ModuleDict(_Holder):
         self.add_module(name, _require_module("ModuleDict", name, module))
 
     def __delitem__(self, name: str) -> None:
+        self._note_change(name)
         del self._modules[name]
 
     def __len__(self) -> int:

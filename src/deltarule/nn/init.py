@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deltarule.autodiff.derived import require_not_recorded
 from deltarule.autodiff.dtypes import require_floating
 from deltarule.autodiff.recording import no_grad
 from deltarule.autodiff.tensor import Array, Tensor
@@ -420,6 +421,9 @@ def _require_fillable(who: str, parameter: Tensor) -> Array:
     if not isinstance(parameter, Tensor):
         raise DTypeError(who, f"expected a tensor, got {type(parameter).__name__}", "Pass layer.weight.")
     require_floating(parameter.dtype, who)
+    require_not_recorded(
+        "init", "a compiled function cannot initialise parameters", "Initialise them before the call."
+    )
     return parameter._array
 
 

@@ -57,7 +57,8 @@ class Linear(Module):
         fill_uniformly(self.weight, self.bias)
 
     def forward(self, x: Any) -> Tensor:
-        return linear(x, self.weight, self.bias)
+        parameters = self._parameters
+        return linear(x, parameters["weight"], parameters["bias"])
 
     def extra_repr(self) -> str:
         return (

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from deltarule.autodiff.conversion import tensor
+from deltarule.autodiff.derived import require_known
 from deltarule.autodiff.dtypes import require_floating
-from deltarule.autodiff.recording import name_scope, recording
+from deltarule.autodiff.recording import recording, structure
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DeltaruleError, DTypeError, ShapeError
 
@@ -97,18 +98,26 @@ class Module:
         )
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        with name_scope(self._name):
-            try:
-                return self.forward(*inputs, **options)
-            except DeltaruleError as error:
-                # The innermost layer is the first to see the error, and knows its whole name.
-                if recording.scope and " in layer " not in error.who:
-                    error.who = f"{error.who} in layer {recording.scope}"
-                raise
+        # What `with name_scope(self._name):` does, in a fifth of its time.
+        outer, name = recording.scope, self._name
+        if name:
+            recording.scope = f"{outer}.{name}" if outer else name
+        if recording.tracer is not None:
+            recording.tracer.module(self)
+        try:
+            return self.forward(*inputs, **options)
+        except DeltaruleError as error:
+            # The innermost layer is the first to see the error, and knows its whole name.
+            if recording.scope and " in layer " not in error.who:
+                error.who = f"{error.who} in layer {recording.scope}"
+            raise
+        finally:
+            recording.scope = outer
 
     # ---- attributes
 
     def __setattr__(self, name: str, value: Any) -> None:
+        self._note_change(name)
         if isinstance(value, Parameter):
             self._forget(name)
             self._parameters[name] = value
@@ -123,6 +132,12 @@ class Module:
         else:
             self._forget(name)
             object.__setattr__(self, name, value)
+
+    def _note_change(self, name: str) -> None:
+        """Tells recorded programs that an attribute is about to change."""
+        if recording.tracer is not None:
+            recording.tracer.attribute(self, name)
+        structure.changed()
 
     def _forget(self, name: str) -> None:
         self.__dict__.pop(name, None)
@@ -141,6 +156,7 @@ class Module:
             name in table for table in (self._parameters, self._buffers, self._modules)
         ):
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        self._note_change(name)
         self._forget(name)
 
     def __dir__(self) -> list[str]:
@@ -148,6 +164,7 @@ class Module:
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
         """Registers a parameter by name; None marks one that is absent (bias=False)."""
+        self._note_change(name)
         self._forget(name)
         self._parameters[name] = parameter
 
@@ -160,6 +177,7 @@ class Module:
         >>> list(layer.state_dict()), list(layer.parameters())
         (['steps'], [])
         """
+        self._note_change(name)
         self._forget(name)
         self._buffers[name] = values if isinstance(values, Tensor) else tensor(values)
 
@@ -248,7 +266,9 @@ class Module:
     def train(self: Self, mode: bool = True) -> Self:
         """Training mode (or evaluation mode with False) for this module and all below it."""
         for module in self.modules():
-            object.__setattr__(module, "training", mode)
+            if module.training != mode:
+                module._note_change("training")
+                object.__setattr__(module, "training", mode)
         return self
 
     def eval(self: Self) -> Self:
@@ -289,8 +309,11 @@ class Module:
         require_floating(wanted, "astype")
         for each in [*self.parameters(), *self.buffers()]:
             if each.dtype.kind == "f":
+                if recording.tracer is not None:
+                    recording.tracer.attribute(each, "_array")
                 each._array = each._array.astype(wanted)
                 each.grad = None
+        structure.changed()
         return self
 
     # ---- state
@@ -307,6 +330,7 @@ class Module:
             for table in (module._parameters, module._buffers):
                 for name, held in table.items():
                     if held is not None:
+                        require_known(held, "state_dict")
                         state[f"{prefix}.{name}" if prefix else name] = held._array.copy()
         return state
 
@@ -360,6 +384,8 @@ class Module:
                 )
             ready.append((target, array))
         for target, array in ready:
+            if recording.tracer is not None:
+                recording.tracer.written(target, ..., array)
             target._array[...] = array
             target._version[0] += 1
 

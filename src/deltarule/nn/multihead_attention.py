@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.conversion import as_tensor
-from deltarule.autodiff.tensor import Tensor
+from deltarule.autodiff.derived import derived
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError, ShapeError
 from deltarule.nn import init
-from deltarule.nn.attention import attention_weights
+from deltarule.nn.attention import attention_weights, scaled_dot_product_attention
 from deltarule.nn.linear import Linear
 from deltarule.nn.module import Module
 from deltarule.nn.sizes import new_parameter, probability, whole_number
@@ -20,6 +21,7 @@ from deltarule.operations.dropout import dropout
 from deltarule.operations.linear import linear
 from deltarule.operations.linear_algebra import matmul
 from deltarule.operations.reductions import mean
+from deltarule.operations.self_attention import self_attention
 from deltarule.operations.shape import permute_dims, reshape, swapaxes
 
 
@@ -125,17 +127,42 @@ class MultiheadAttention(Module):
         if not self.batch_first:
             query = swapaxes(query, 0, 1)
             key, value = (query, query) if one_input else (swapaxes(key, 0, 1), swapaxes(value, 0, 1))
-        heads = [self._heads(each) for each in self._projected(query, key, value, one_input)]
         mask = self._mask(attn_mask, key_padding_mask, query.shape[0], query.shape[1], key.shape[1])
-        weights = attention_weights(heads[0], heads[1], mask, is_causal)
-        weights = dropout(weights, self.dropout, self.training)
-        joined = permute_dims(matmul(weights, heads[2]), (0, 2, 1, 3))
-        output = self.out_proj(reshape(joined, (*query.shape[:2], self.embed_dim)))
+        if need_weights or (self.training and self.dropout) or (mask is not None and mask.requires_grad):
+            attended, weights = self._weighed(query, key, value, one_input, mask, is_causal)
+        else:
+            attended, weights = self._attended(query, key, value, one_input, mask, is_causal), None
+        output = self.out_proj(attended)
         if not self.batch_first:
             output = swapaxes(output, 0, 1)
-        if not need_weights:
+        if not need_weights or weights is None:
             return output, None
         return output, mean(weights, axis=1) if average_attn_weights else weights
+
+    def _attended(
+        self, query: Tensor, key: Tensor, value: Tensor, one_input: bool, mask: Tensor | None, is_causal: bool
+    ) -> Tensor:
+        """What the heads found, side by side; no weights are kept."""
+        if one_input and self._same_sizes:
+            projected = linear(query, self.in_proj_weight, self.in_proj_bias)
+            return self_attention(projected, self.num_heads, mask, is_causal)
+        heads = [self._heads(each) for each in self._projected(query, key, value, one_input)]
+        attended = scaled_dot_product_attention(heads[0], heads[1], heads[2], mask, is_causal=is_causal)
+        return self._joined(attended)
+
+    def _weighed(
+        self, query: Tensor, key: Tensor, value: Tensor, one_input: bool, mask: Tensor | None, is_causal: bool
+    ) -> tuple[Tensor, Tensor]:
+        """The same, and the weights of each head, some of them dropped in training."""
+        heads = [self._heads(each) for each in self._projected(query, key, value, one_input)]
+        weights = attention_weights(heads[0], heads[1], mask, is_causal)
+        weights = dropout(weights, self.dropout, self.training)
+        return self._joined(matmul(weights, heads[2])), weights
+
+    def _joined(self, heads: Tensor) -> Tensor:
+        """(batch, heads, length, head_dim) to (batch, length, embed_dim)."""
+        batch, _, length, _ = heads.shape
+        return reshape(permute_dims(heads, (0, 2, 1, 3)), (batch, length, self.embed_dim))
 
     def _check(self, query: Tensor, key: Tensor, value: Tensor) -> None:
         for name, each, features in (
@@ -206,8 +233,7 @@ class MultiheadAttention(Module):
         if not masks:
             return None
         if all(mask.dtype.kind == "b" for mask in masks):
-            forbidden = masks[0]._array if len(masks) == 1 else masks[0]._array | masks[1]._array
-            return Tensor(~forbidden)
+            return derived(_allowed, *masks)
         dtype = next(mask.dtype for mask in masks if mask.dtype.kind == "f")
         added = [mask if mask.dtype.kind == "f" else _forbidding(mask, dtype) for mask in masks]
         return added[0] if len(added) == 1 else add(added[0], added[1])
@@ -228,4 +254,15 @@ def _as_mask(value: Any, name: str) -> Tensor:
 
 def _forbidding(mask: Tensor, dtype: Any) -> Tensor:
     """Numbers to add instead of booleans: −∞ where True."""
-    return Tensor(np.where(mask._array, -math.inf, 0.0).astype(dtype))
+    return derived(_minus_infinity_where, mask, dtype=dtype)
+
+
+def _minus_infinity_where(mask: Array, *, dtype: Any) -> Array:
+    return np.where(mask, -math.inf, 0.0).astype(dtype)
+
+
+def _allowed(forbidding: Array, *others: Array) -> Array:
+    """True where none of the masks is."""
+    for each in others:
+        forbidding = forbidding | each
+    return ~forbidding

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.derived import derived
 from deltarule.autodiff.dtypes import default_float
-from deltarule.autodiff.tensor import Tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.nn import init
 from deltarule.nn.module import Module
@@ -23,6 +24,10 @@ def _require_eps(who: str, eps: float) -> float:
             who, f"eps expected a number not below 0, got {eps!r}", "It keeps the root from 0."
         )
     return float(eps)
+
+
+def _one_more(count: Array) -> Array:
+    return count + 1
 
 
 class _BatchNorm(Module):
@@ -90,9 +95,9 @@ class _BatchNorm(Module):
         uses_batch = self.training or not self.track_running_stats
         momentum = 0.1 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats:
-            self.num_batches_tracked.assign(self.num_batches_tracked._array + 1)
+            self.num_batches_tracked.assign(derived(_one_more, self.num_batches_tracked))
             if self.momentum is None:
-                momentum = 1.0 / self.num_batches_tracked.item()
+                momentum = derived(np.reciprocal, self.num_batches_tracked, dtype=np.float64)
         return batch_norm(
             x,
             self.running_mean,

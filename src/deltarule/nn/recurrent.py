@@ -30,6 +30,10 @@ class RNN(Recurrent):
                               one layer there is no place for it
     bidirectional             a second set of weights runs from the last step to the first, and the
                               outputs of both stand side by side
+    checkpoint_segments       parts of the sequence, at most one for each step, of which backward runs
+                              each again instead of keeping what lies within: less memory for one more
+                              forward; "sqrt" takes ⌈√time⌉, None keeps everything. Sums over time are
+                              then formed part by part, which rounds differently
 
     x        (batch, time, input_size)
     state    (layers · directions, batch, hidden_size), or None for zeros
@@ -66,10 +70,20 @@ class RNN(Recurrent):
         dropout: float = 0.0,
         bidirectional: bool = False,
         dtype: Any = None,
+        *,
+        checkpoint_segments: int | str | None = None,
     ):
         self.nonlinearity = choice("RNN", "nonlinearity", nonlinearity, ("tanh", "relu"))
         super().__init__(
-            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            dtype,
+            checkpoint_segments=checkpoint_segments,
         )
 
     def run_direction(

@@ -8,17 +8,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from deltarule.autodiff.checkpoint import checkpoint
 from deltarule.autodiff.conversion import as_tensor
-from deltarule.autodiff.recording import name_scope
-from deltarule.autodiff.tensor import Tensor
+from deltarule.autodiff.derived import derived
+from deltarule.autodiff.recording import name_scope, recording
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, OutOfBoundsError, ShapeError
 from deltarule.nn import init
 from deltarule.nn.module import Module
-from deltarule.nn.sizes import new_parameter, probability, whole_number
+from deltarule.nn.sizes import choice, new_parameter, probability, whole_number
+from deltarule.operations.checkpoint_sequence import segment_bounds
 from deltarule.operations.dropout import dropout
 from deltarule.operations.indexing import getitem
 from deltarule.operations.joining import concat, stack
 from deltarule.operations.shape import swapaxes
+from deltarule.operations.slicing import slice_axis
 
 
 class Recurrent(Module):
@@ -39,6 +43,8 @@ class Recurrent(Module):
         dropout: float = 0.0,
         bidirectional: bool = False,
         dtype: Any = None,
+        *,
+        checkpoint_segments: int | str | None = None,
     ):
         who = type(self).__name__
         self.input_size = whole_number(who, "input_size", input_size)
@@ -48,6 +54,11 @@ class Recurrent(Module):
         self.batch_first = bool(batch_first)
         self.dropout = probability(who, "dropout", dropout)
         self.bidirectional = bool(bidirectional)
+        self.checkpoint_segments = checkpoint_segments
+        if isinstance(checkpoint_segments, str):
+            choice(who, "checkpoint_segments", checkpoint_segments, ("sqrt",))
+        elif checkpoint_segments is not None:
+            self.checkpoint_segments = whole_number(who, "checkpoint_segments", checkpoint_segments)
         rows = self.gates * self.hidden_size
         for layer in range(self.num_layers):
             features = self.input_size if layer == 0 else self.hidden_size * self._directions
@@ -96,12 +107,31 @@ class Recurrent(Module):
                 ]
                 states = [None if state is None else getitem(state, len(last)) for state in initial]
                 with name_scope(suffix if self.num_layers * self._directions > 1 else ""):
-                    output, *states = self.run_direction(x, states, weights, mask, reverse=direction == 1)
+                    in_segments = self.checkpoint_segments is not None and x.shape[1] > 0
+                    run = self._in_segments if in_segments else self.run_direction
+                    output, *states = run(x, states, weights, mask, reverse=direction == 1)
                 outputs.append(output)
                 last.append(tuple(states))
             x = outputs[0] if len(outputs) == 1 else concat(outputs, axis=-1)
         output = x if self.batch_first else swapaxes(x, 0, 1)
         return output, tuple(stack(parts, axis=0) for parts in zip(*last, strict=True))
+
+    def _in_segments(
+        self, x: Tensor, states: Sequence[Any], weights: Sequence[Any], mask: Any, *, reverse: bool
+    ) -> tuple[Tensor, ...]:
+        """`run_direction` in parts of the sequence, each of which backward runs again."""
+        wanted, steps = self.checkpoint_segments, x.shape[1]
+        wanted = min(wanted, steps) if isinstance(wanted, int) else None
+        bounds = segment_bounds(type(self).__name__, steps, wanted)
+        mask = None if mask is None else as_tensor(mask)
+        run = checkpoint(self.run_direction)
+        outputs = []
+        for start, stop in reversed(bounds) if reverse else bounds:
+            part = slice_axis(x, 1, start, stop)
+            part_mask = None if mask is None else slice_axis(mask, 1, start, stop)
+            output, *states = run(part, states, weights, part_mask, reverse=reverse)
+            outputs.append(output)
+        return concat(outputs[::-1] if reverse else outputs, axis=1), *states
 
     def _sequence(self, x: Any) -> Tensor:
         """x as (batch, time, features)."""
@@ -151,6 +181,7 @@ class Recurrent(Module):
             "batch_first": True,
             "dropout": 0.0,
             "bidirectional": False,
+            "checkpoint_segments": None,
         }
         for name, usual in standard.items():
             value = getattr(self, name, usual)
@@ -175,17 +206,23 @@ def mask_from_lengths(lengths: Any, batch: int, time: int, *, who: str = "mask_f
     >>> dr.nn.mask_from_lengths([2, 0], 2, 3).tolist()
     [[True, True, False], [False, False, False]]
     """
-    array = as_tensor(lengths).numpy()
-    if array.shape != (batch,):
+    given = as_tensor(lengths)
+    if given.shape != (batch,):
         raise ShapeError(
-            who, f"lengths expected shape (batch,) = {(batch,)}, got {array.shape}", "One for each sequence."
+            who, f"lengths expected shape (batch,) = {(batch,)}, got {given.shape}", "One for each sequence."
         )
-    if array.dtype.kind not in "iu":
-        raise ArgumentError(who, f"lengths expected whole numbers, got {array.dtype}", "Steps are counted.")
-    if array.size and not (0 <= array.min() and array.max() <= time):
+    if given.dtype.kind not in "iu":
+        raise ArgumentError(who, f"lengths expected whole numbers, got {given.dtype}", "Steps are counted.")
+    mask = derived(_before_the_end, given, time=time, who=who)
+    # A program that is being recorded must hold for other lengths too.
+    return None if recording.tracer is None and mask._array.all() else mask
+
+
+def _before_the_end(lengths: Array, *, time: int, who: str) -> Array:
+    if lengths.size and not (0 <= lengths.min() and lengths.max() <= time):
         raise OutOfBoundsError(
             who,
-            f"lengths expected from 0 to {time} steps, got {array.min()} to {array.max()}",
+            f"lengths expected from 0 to {time} steps, got {lengths.min()} to {lengths.max()}",
             "Pad x to the longest sequence.",
         )
-    return None if np.all(array == time) else np.arange(time) < array[:, None]
+    return np.arange(time) < lengths[:, None]

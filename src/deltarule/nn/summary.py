@@ -165,7 +165,7 @@ def _observed_calls(module: Module, tensors: list[Tensor]) -> Calls:
     finally:
         for each, mode in zip(modules, modes, strict=True):
             each.__dict__.pop("forward", None)
-            object.__setattr__(each, "training", mode)
+            each.training = mode
         for buffer, values in buffers:
             buffer.detach().assign(values)
     return calls

@@ -21,6 +21,7 @@ from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ShapeError
+from deltarule.kernels.reductions import add_up
 
 
 class _BroadcastTo(Operation):
@@ -117,7 +118,7 @@ def sum_array_to(x: Array, shape: Shape) -> Array:
     axes = tuple(range(skipped)) + tuple(
         axis + skipped for axis, extent in enumerate(shape) if extent == 1 != x.shape[axis + skipped]
     )
-    return np.add.reduce(x, axis=axes, keepdims=True).reshape(shape)
+    return add_up(x, axes, True).reshape(shape)
 
 
 def broadcast_to(x: Any, /, shape: Sequence[int]) -> Tensor:

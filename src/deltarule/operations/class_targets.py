@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.derived import checked, derived
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
@@ -25,6 +26,7 @@ from deltarule.autodiff.formula.expression import (
 from deltarule.autodiff.formula.formula import Call
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.operation import Operation, Shape, record
+from deltarule.autodiff.recording import recording
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError, OutOfBoundsError, ShapeError
 from deltarule.kernels.losses import class_axis, kept_positions
@@ -81,21 +83,33 @@ def class_numbers(who: str, target: Tensor) -> Tensor:
             f"target expected integer class numbers, got {target.dtype} of shape {target.shape}",
             "Convert them: target.astype('int64').",
         )
-    return target if target.dtype == np.intp else Tensor(target._array.astype(np.intp))
+    return target if target.dtype == np.intp else derived(_as_positions, target)
+
+
+def _as_positions(target: Array) -> Array:
+    return target.astype(np.intp)
 
 
 def class_weight(who: str, weight: Any, dtype: Any) -> Tensor:
     """Class weights as a constant of the input's type; none may be negative."""
     constant = require_constant(who, "weight", weight, "Pass weight.detach().")
-    if constant.size and float(constant._array.min()) < 0:
-        raise ArgumentError(
-            who, f"weight expected factors of at least 0, got {float(constant._array.min()):g}"
-        )
+    checked(_require_not_negative, constant, who=who)
     return converted(constant, dtype)
 
 
+def _require_not_negative(weight: Array, *, who: str) -> None:
+    if weight.size and float(weight.min()) < 0:
+        raise ArgumentError(who, f"weight expected factors of at least 0, got {float(weight.min()):g}")
+
+
 def require_classes(
-    who: str, target: Array, classes: int, ignore_index: int | None, weight: Array | None, reduction: str
+    target: Array,
+    weight: Array | None = None,
+    *,
+    who: str,
+    classes: int,
+    ignore_index: int | None,
+    reduction: str,
 ) -> int | None:
     """Raises OutOfBoundsError for a number that is no class; returns ignore_index if it occurs.
 
@@ -146,17 +160,19 @@ def apply_to_classes(operation: Operation, tensors: list[Tensor], parameters: di
     """
     operation.shape(*(tensor.shape for tensor in tensors), **parameters)
     arrays = [tensor._array for tensor in tensors]
-    classes = arrays[0].shape[class_axis(arrays[0].ndim)]
-    ignored = require_classes(
-        operation.name,
-        arrays[1],
-        classes,
-        parameters.get("ignore_index"),
-        arrays[2] if len(arrays) > 2 else None,
-        parameters["reduction"],
-    )
-    if "ignore_index" in parameters:
-        parameters["ignore_index"] = ignored
+    options = {
+        "who": operation.name,
+        "classes": arrays[0].shape[class_axis(arrays[0].ndim)],
+        "ignore_index": parameters.get("ignore_index"),
+        "reduction": parameters["reduction"],
+    }
+    if recording.tracer is not None:
+        # The targets of another call may hold ignore_index: the general formula is recorded.
+        checked(require_classes, *tensors[1:], **options)
+    else:
+        ignored = require_classes(*arrays[1:], **options)
+        if "ignore_index" in parameters:
+            parameters["ignore_index"] = ignored
     return record(operation, tuple(tensors), parameters, operation.forward(*arrays, **parameters))
 
 

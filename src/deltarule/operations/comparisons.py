@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.derived import derived
 from deltarule.autodiff.formula.expression import function
 from deltarule.autodiff.tensor import Tensor
 from deltarule.operations.axes import axis_positions
@@ -171,9 +172,8 @@ def any(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Tensor:
     >>> dr.any(dr.tensor([[0, 1], [0, 0]]), axis=1)
     tensor([ True, False])
     """
-    array = as_tensor(x)._array
-    axes = axis_positions("any", axis, array.ndim)
-    return Tensor(np.asarray(np.any(array, axis=axes, keepdims=keepdims)))
+    x = as_tensor(x)
+    return derived(np.any, x, axis=axis_positions("any", axis, x.ndim), keepdims=keepdims)
 
 
 def all(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Tensor:
@@ -187,9 +187,8 @@ def all(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Tensor:
     >>> dr.all(dr.zeros(0))
     tensor(True)
     """
-    array = as_tensor(x)._array
-    axes = axis_positions("all", axis, array.ndim)
-    return Tensor(np.asarray(np.all(array, axis=axes, keepdims=keepdims)))
+    x = as_tensor(x)
+    return derived(np.all, x, axis=axis_positions("all", axis, x.ndim), keepdims=keepdims)
 
 
 def isclose(a: Any, b: Any, /, rtol: float = 1e-5, atol: float = 1e-8, *, equal_nan: bool = False) -> Tensor:
@@ -203,9 +202,9 @@ def isclose(a: Any, b: Any, /, rtol: float = 1e-5, atol: float = 1e-8, *, equal_
     >>> dr.isclose(dr.tensor([1.0, 1.0, dr.nan]), dr.tensor([1.000001, 1.1, dr.nan]), equal_nan=True)
     tensor([ True, False,  True])
     """
-    left, right = as_tensor(a)._array, as_tensor(b)._array
+    left, right = as_tensor(a), as_tensor(b)
     broadcast_shape("isclose", left.shape, right.shape)
-    return Tensor(np.asarray(np.isclose(left, right, rtol=rtol, atol=atol, equal_nan=equal_nan)))
+    return derived(np.isclose, left, right, rtol=rtol, atol=atol, equal_nan=equal_nan)
 
 
 def allclose(a: Any, b: Any, /, rtol: float = 1e-5, atol: float = 1e-8, *, equal_nan: bool = False) -> bool:

@@ -21,7 +21,7 @@ from deltarule.errors import ShapeError
 from deltarule.kernels import convolution as kernels
 from deltarule.operations.convolution_formulas import Geometry, bias_gradient, convolved, transposed, weighted
 from deltarule.operations.reductions import sum
-from deltarule.operations.window_options import Pairs, Sizes, covered, require_axes
+from deltarule.operations.window_options import Pairs, Sizes, convolved_sizes, covered, require_axes
 
 
 def _before(padding: Pairs) -> Sizes:
@@ -53,18 +53,8 @@ class _Convolving(Operation):
     def positions(
         self, x: Shape, kernel_size: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes
     ) -> Sizes:
-        """Sizes of the output: ⌊(size + padding − dilation·(kernel − 1) − 1) / stride⌋ + 1 by axis."""
-        sizes = []
-        for extent, size, step, pair, gap in zip(x[2:], kernel_size, stride, padding, dilation, strict=True):
-            left = covered(extent, pair, size, gap)
-            if left < 0:
-                raise ShapeError(
-                    self.name,
-                    f"kernel {kernel_size} (dilation {dilation}) is larger than x {x} with padding {padding}",
-                    "Pad more, or take a smaller kernel.",
-                )
-            sizes.append(left // step + 1)
-        return tuple(sizes)
+        """Sizes of the output by axis."""
+        return convolved_sizes(self.name, x, kernel_size, stride, padding, dilation)
 
 
 class _Convolution(_Convolving):
@@ -132,10 +122,11 @@ class _Convolution(_Convolving):
             gradients[0] = kernels.convolve_transposed(
                 upstream, weight, None, x.shape[2:], stride, before, dilation, groups
             )
+        window = weight.shape[2:], stride, before, dilation, groups
+        if node.needs(1) and len(node.inputs) > 2 and node.needs(2):
+            return [gradients[0], *kernels.convolve_weight_and_bias(x, upstream, *window)]
         if node.needs(1):
-            gradients[1] = kernels.convolve_weight(
-                x, upstream, weight.shape[2:], stride, before, dilation, groups
-            )
+            gradients[1] = kernels.convolve_weight(x, upstream, *window)
         if len(node.inputs) > 2:
             gradients.append(
                 np.add.reduce(upstream, axis=_all_but_channels(upstream)) if node.needs(2) else None

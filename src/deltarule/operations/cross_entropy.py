@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.derived import derived
 from deltarule.autodiff.formula.expression import Equation, Expression, Sum, function
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
@@ -23,7 +26,7 @@ from deltarule.operations.class_targets import (
 )
 from deltarule.operations.elementwise import converted, promote
 from deltarule.operations.loss_reduction import LOSS_SYMBOLS, count, require_reduction
-from deltarule.operations.nll_loss import NLL_LOSS
+from deltarule.operations.nll_loss import NLL_LOSS, counted_weights
 from deltarule.operations.reductions import sum
 from deltarule.operations.softmax import log_softmax
 
@@ -74,17 +77,16 @@ class _CrossEntropy(Group):
         if not label_smoothing:
             return own
         if weight is not None:
-            logs = multiply(logs, Tensor(kernels.spread_classes(weight._array, input.ndim)))
+            logs = multiply(logs, derived(kernels.spread_classes, weight, ndim=input.ndim))
         others = negative(sum(logs, axis))
-        classes, kept = kernels.kept_positions(target._array, ignore_index)
+        kept = counted_weights(target, None, ignore_index, input.dtype)
         if kept is not None:
-            others = multiply(others, Tensor(kept.astype(input.dtype)))
+            others = multiply(others, kept)
         if reduction != "none":
             others = sum(others)
         if reduction == "mean":
-            array = None if weight is None else weight._array
-            weights = kernels.position_weights(classes, kept, array, input.dtype)
-            others = divide(others, kernels.total_weight(weights, classes.size))
+            weights = counted_weights(target, weight, ignore_index, input.dtype)
+            others = divide(others, float(target.size) if weights is None else derived(np.sum, weights))
         share = label_smoothing / input.shape[axis]
         return add(multiply(own, 1 - label_smoothing), multiply(others, share))
 
@@ -92,9 +94,9 @@ class _CrossEntropy(Group):
         return kernels.cross_entropy(input, target, weight, **options)
 
     def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
-        _, target, *weight = (tensor._array for tensor in node.inputs)
+        logits, target, *weight = (tensor._array for tensor in node.inputs)
         gradient = kernels.cross_entropy_gradient(
-            upstream, node.saved, target, weight[0] if weight else None, **node.parameters
+            upstream, node.saved, logits, target, weight[0] if weight else None, **node.parameters
         )
         return (gradient, *(None for _ in node.inputs[1:]))
 
@@ -162,7 +164,7 @@ class _SoftCrossEntropy(Group):
         if label_smoothing:
             wanted = add(multiply(target, 1 - label_smoothing), label_smoothing / input.shape[axis])
         if weight is not None:
-            wanted = multiply(wanted, Tensor(kernels.spread_classes(weight._array, input.ndim)))
+            wanted = multiply(wanted, derived(kernels.spread_classes, weight, ndim=input.ndim))
         terms = negative(sum(multiply(wanted, log_softmax(input, axis)), axis))
         if reduction == "none":
             return terms

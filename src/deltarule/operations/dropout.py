@@ -17,7 +17,7 @@ from deltarule.autodiff.operation import Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.operations.elementwise import promote
-from deltarule.operations.random import generator
+from deltarule.operations.random import drawn
 
 
 class _Dropout(Operation):
@@ -128,8 +128,12 @@ def _dropped(who: str, x: Any, p: float, training: bool, *, channels: bool) -> T
     if not training or p == 0:
         return x
     shape = (*x.shape[:2], *[1] * (x.ndim - 2)) if channels else x.shape
-    mask = generator().random(shape, dtype=np.float32) >= p
-    return apply(DROPOUT, x, Tensor(np.asarray(mask)), p=p)
+    return apply(DROPOUT, x, Tensor(drawn(keep_mask, shape=shape, p=p)), p=p)
+
+
+def keep_mask(source: np.random.Generator, *, shape: Shape, p: float) -> Array:
+    """Booleans, each False with probability p."""
+    return np.asarray(source.random(shape, dtype=np.float32) >= p)
 
 
 def _probability(who: str, p: float) -> float:

@@ -25,6 +25,8 @@ from deltarule.autodiff.operation import REGISTRY, Group, Shape, record
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError
 from deltarule.kernels.elementwise import array_functions
+from deltarule.kernels.native.formulas import LEAST, FormulaKernel
+from deltarule.kernels.native.vector_functions import vector_functions
 from deltarule.operations.broadcast import broadcast_shape, sum_array_to, sum_to
 
 # Inputs of rows, and what gradients are written in.
@@ -37,6 +39,8 @@ class TensorFunctions:
 
 
 tensor_functions: Any = TensorFunctions()
+
+_REAL_NUMBERS = (float, int, bool)
 
 
 class Elementwise(Group):
@@ -68,6 +72,8 @@ class Elementwise(Group):
             else None
             for each in inputs
         ]
+        self._native: FormulaKernel | None = None
+        self._native_gradients: dict[tuple[int, ...], tuple[FormulaKernel, tuple[str, ...]]] = {}
 
     @property
     def is_primitive(self) -> bool:
@@ -83,6 +89,12 @@ class Elementwise(Group):
         return self._compiled(tensor_functions, *inputs, *parameters.values())[0]
 
     def forward(self, *arrays: Array, **parameters: Any) -> Any:
+        if arrays[0].size >= LEAST or arrays[-1].size >= LEAST:
+            native = self._native or self._native_value()
+            if arrays[0].size >= native.least or arrays[-1].size >= native.least:
+                found = native(arrays, tuple([float(number) for number in parameters.values()]))
+                if found is not None:
+                    return found[0]
         if self._kernel is not None:
             return self._kernel(*arrays, *parameters.values())
         return self._compiled(array_functions, *arrays, *parameters.values())[0]
@@ -101,16 +113,68 @@ class Elementwise(Group):
         return answers
 
     def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
-        arrays = [tensor._array for tensor in node.inputs]
+        inputs = node.inputs
+        arrays = [tensor._array for tensor in inputs]
         arguments = (upstream, node.values[0], *arrays, *node.parameters.values())
+        native = self._native_answers(node, arguments) if upstream.size >= LEAST else {}
         answers: list[Array | None] = []
         for position, compiled in enumerate(self._gradients):
-            if compiled is None or not node.needs(position):
+            if compiled is None or not inputs[position]._requires_grad:
                 answers.append(None)
                 continue
-            (gradient,) = compiled(array_functions, *arguments)
-            answers.append(sum_array_to(np.asarray(gradient), arrays[position].shape))
+            gradient = native.get(position)
+            if gradient is None:
+                gradient = np.asarray(compiled(array_functions, *arguments)[0])
+            shape = arrays[position].shape
+            answers.append(gradient if gradient.shape == shape else sum_array_to(gradient, shape))
         return answers
+
+    def _native_value(self) -> FormulaKernel:
+        """The value as a native kernel, which is made at the first array that is large enough."""
+        if self._kernel is None or not hasattr(vector_functions, self.name):
+            formula, text = self._compiled, source(self.value)
+        else:
+
+            def formula(f: Any, *arguments: Any) -> tuple[Any]:
+                return (getattr(f, self.name)(*arguments),)
+
+            text = "kernel"
+        self._native = FormulaKernel(
+            f"{self.name}: {text}", formula, _steps([self.value]), *_folded(self.name, self.inputs)
+        )
+        return self._native
+
+    def _native_answers(self, node: Node, arguments: Sequence[Any]) -> dict[int, Array]:
+        """Gradients that native code computes, all in one pass, by position."""
+        wanted = tuple(
+            [
+                position
+                for position, name in enumerate(self.inputs)
+                if name in self.gradients
+                and self.gradients[name] is not upstream
+                and node.inputs[position]._requires_grad
+            ]
+        )
+        if not wanted:
+            return {}
+        found = self._native_gradients.get(wanted)
+        if found is None:
+            found = self._native_gradients[wanted] = self._native_gradient(wanted)
+        kernel, read = found
+        if arguments[0].size < kernel.least:
+            return {}
+        names = ("grad_y", "y", *self.inputs)
+        arrays = [argument for name, argument in zip(names, arguments, strict=False) if name in read]
+        answers = kernel(arrays, tuple([float(number) for number in node.parameters.values()]))
+        return {} if answers is None else dict(zip(wanted, answers, strict=True))
+
+    def _native_gradient(self, wanted: tuple[int, ...]) -> tuple[FormulaKernel, tuple[str, ...]]:
+        rules = [self.gradients[self.inputs[position]] for position in wanted]
+        symbols = set().union(*(symbols_in(rule) for rule in rules))
+        read = tuple([name for name in ("grad_y", "y", *self.inputs) if name in symbols])
+        formula = compile_expressions((*read, *self.parameter_names), rules, self.name)
+        text = ", ".join(source(rule) for rule in rules)
+        return FormulaKernel(f"{self.name}: {text}", formula, _steps(rules), *_folded(self.name, read)), read
 
     def formula(self, call: Call) -> Formula:
         def with_numbers(expression: Expression) -> Expression:
@@ -123,6 +187,28 @@ class Elementwise(Group):
 
         gradients = {name: with_numbers(gradient) for name, gradient in self.gradients.items()}
         return Formula.elementwise(call, with_numbers(self.value), gradients)
+
+
+def _steps(expressions: Sequence[Expression]) -> list[str]:
+    """The functions and operators of expressions."""
+    found: list[str] = []
+    waiting = list(expressions)
+    while waiting:
+        expression = waiting.pop()
+        if isinstance(expression, Function):
+            found.append(expression.name)
+            waiting += expression.arguments
+    return found
+
+
+# Exponents for which a power is a few products or a root.
+_SIMPLE_EXPONENTS = frozenset((-1.0, 0.5, 1.0, 2.0, 3.0, 4.0))
+
+
+def _folded(name: str, inputs: Sequence[str]) -> tuple[tuple[int, ...], frozenset[float]]:
+    """Which inputs native code takes as constants, and for which values: the exponents of `pow`."""
+    exponents = tuple([position for position, each in enumerate(inputs) if name == "pow" and each == "b"])
+    return exponents, _SIMPLE_EXPONENTS
 
 
 def define(
@@ -245,6 +331,13 @@ def promote(operands: tuple[Any, ...], floating: bool, who: str) -> tuple[Tensor
                 break
         else:
             return operands
+    if len(operands) == 2:
+        # A floating tensor beside a Python number keeps its type: what follows, in a fifth of the time.
+        a, b = operands
+        if type(b) in _REAL_NUMBERS and isinstance(a, Tensor) and a._array.dtype.kind == "f":
+            return a, Tensor(np.array(b, a._array.dtype))
+        if type(a) in _REAL_NUMBERS and isinstance(b, Tensor) and b._array.dtype.kind == "f":
+            return Tensor(np.array(a, b._array.dtype)), b
     dtype = common_dtype(operands)
     if dtype.kind not in "biufc":
         raise DTypeError(who, f"expected numbers, got {dtype}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.derived import checked, derived
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
@@ -58,13 +59,15 @@ class _Embedding(Operation):
         return (*indices, weight[1])
 
     def forward(self, indices: Array, weight: Array, *, padding_idx: int | None) -> Array:
-        return np.take(weight, indices, axis=0)
+        return scatter.take_rows(weight, indices)
 
     def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         indices, weight = node.inputs
         if node.parameters["padding_idx"] is not None:
-            kept = indices._array[..., None] != node.parameters["padding_idx"]
-            upstream = multiply(upstream, Tensor(kept.astype(upstream.dtype)))
+            padding_idx = node.parameters["padding_idx"]
+            upstream = multiply(
+                upstream, derived(_not_padding, indices, padding_idx=padding_idx, dtype=upstream.dtype)
+            )
         zeros = Tensor(np.zeros(weight.shape, dtype=upstream.dtype))
         return (None, apply(INDEX_ADD, zeros, upstream, indices, axes=(0,), place=0))
 
@@ -146,21 +149,32 @@ def embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Tens
             )
         indices = Tensor(np.zeros(indices.shape, dtype=np.int64))
     tokens = weight.shape[0]
-    array = indices._array
-    if array.size and (array.min() < 0 or array.max() >= tokens):
-        wrong = int(array.min()) if array.min() < 0 else int(array.max())
-        where = tuple(int(place) for place in np.unravel_index(int(np.argmax(array == wrong)), array.shape))
-        at = f" at {where} of the indices" if where else ""
-        raise OutOfBoundsError(
-            "embedding",
-            f"token {wrong}{at} is outside the table of {tokens} rows (weight {weight.shape})",
-            "Tokens count from 0."
-            if wrong < 0
-            else f"Did you mean Embedding({wrong + 1}, {weight.shape[1]})?",
-        )
-    if array.dtype == np.uint64:
-        indices = Tensor(array.astype(np.int64))
+    checked(_require_tokens, indices, tokens=tokens, features=weight.shape[1])
+    if indices.dtype == np.uint64:
+        indices = derived(_as_positions, indices)
     return apply(EMBEDDING, indices, weight, padding_idx=_padding_row(padding_idx, tokens))
+
+
+def _require_tokens(indices: Array, *, tokens: int, features: int) -> None:
+    if not indices.size or (indices.min() >= 0 and indices.max() < tokens):
+        return
+    wrong = int(indices.min()) if indices.min() < 0 else int(indices.max())
+    where = tuple(int(place) for place in np.unravel_index(int(np.argmax(indices == wrong)), indices.shape))
+    at = f" at {where} of the indices" if where else ""
+    raise OutOfBoundsError(
+        "embedding",
+        f"token {wrong}{at} is outside the table of {tokens} rows (weight {(tokens, features)})",
+        "Tokens count from 0." if wrong < 0 else f"Did you mean Embedding({wrong + 1}, {features})?",
+    )
+
+
+def _as_positions(indices: Array) -> Array:
+    return indices.astype(np.int64)
+
+
+def _not_padding(indices: Array, *, padding_idx: int, dtype: Any) -> Array:
+    """1 where a token is none of padding, else 0, for each row of the table that is looked up."""
+    return (indices[..., None] != padding_idx).astype(dtype)
 
 
 def _padding_row(padding_idx: int | None, tokens: int) -> int | None:

@@ -29,6 +29,7 @@ from deltarule.operations.arithmetic import (
 )
 from deltarule.operations.arrangement import flip, repeat, roll, tile, tril, triu
 from deltarule.operations.broadcast import broadcast_arrays, broadcast_to, sum_to
+from deltarule.operations.checkpoint_sequence import checkpoint_sequence
 from deltarule.operations.comparisons import (
     all,
     allclose,
@@ -181,6 +182,7 @@ __all__ = [
     "broadcast_arrays",
     "broadcast_to",
     "ceil",
+    "checkpoint_sequence",
     "clip",
     "concat",
     "contrastive_loss",

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.derived import derived
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
@@ -49,7 +50,6 @@ class _Extreme(Reducing, Operation):
     """max and min: the chosen elements share the gradient, all others get 0."""
 
     reads = ("x", "y")
-    _ufunc: ClassVar[np.ufunc]
     _reduction: ClassVar[Callable[..., Expression]]
 
     def shape(self, x: Shape, *, axis: Axes, keepdims: bool, **options: Any) -> Shape:
@@ -57,15 +57,13 @@ class _Extreme(Reducing, Operation):
         return reduced_shape(x, axis, keepdims)
 
     def forward(self, x: Array, *, axis: Axes, keepdims: bool) -> Array:
-        return self._ufunc.reduce(x, axis=axis, keepdims=keepdims)
+        return kernels.extreme(x, axis, keepdims, self.name)
 
     def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         # Which elements are chosen does not change with small changes of x: the shares are constants.
         x, axis = node.inputs[0], node.parameters["axis"]
-        shares = kernels.shares_of_ties(x._array, node.values[0], axis)
-        return (
-            multiply(spread(upstream, x.shape, axis, keepdims=node.parameters["keepdims"]), Tensor(shares)),
-        )
+        shares = derived(kernels.shares_of_ties, x, node.output(), axis=axis)
+        return (multiply(spread(upstream, x.shape, axis, keepdims=node.parameters["keepdims"]), shares),)
 
     def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         x, axis = node.inputs[0]._array, node.parameters["axis"]
@@ -98,13 +96,11 @@ class _Extreme(Reducing, Operation):
 
 class _Max(_Extreme):
     name = "max"
-    _ufunc = np.maximum
     _reduction = staticmethod(Maximum)
 
 
 class _Min(_Extreme):
     name = "min"
-    _ufunc = np.minimum
     _reduction = staticmethod(Minimum)
 
 

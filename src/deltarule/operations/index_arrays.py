@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.derived import derived
 from deltarule.autodiff.operation import Shape
-from deltarule.autodiff.tensor import Tensor
+from deltarule.autodiff.recording import recording
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import DTypeError, OutOfBoundsError, ShapeError
 from deltarule.operations.broadcast import broadcast_to
 
@@ -27,25 +29,36 @@ def index_tensor(who: str, indices: Any, size: int, axis: int) -> Tensor:
                 "Convert them with .astype(dr.int64), or use x[mask] for a boolean mask.",
             )
         return Tensor(np.zeros(indices.shape, dtype=np.int64))
-    array = indices._array
-    if not array.size:
-        return indices
-    lowest, highest = int(array.min()), int(array.max())
+    if recording.tracer is None:
+        lowest = _lowest_index(indices._array, who=who, size=size, axis=axis)
+        if lowest >= 0 and indices.dtype != np.uint64:
+            return indices
+    return derived(_counted_from_0, indices, who=who, size=size, axis=axis)
+
+
+def _lowest_index(indices: Array, *, who: str, size: int, axis: int) -> int:
+    """The lowest index, 0 if there is none, once all are known to be inside the axis."""
+    if not indices.size:
+        return 0
+    lowest, highest = int(indices.min()), int(indices.max())
     if highest >= size or lowest < -size:
         wrong = highest if highest >= size else lowest
-        where = np.unravel_index(int(np.argmax(array == wrong)), array.shape)
-        at = f" (at {tuple(int(place) for place in where)} of the indices)" if array.ndim else ""
+        where = np.unravel_index(int(np.argmax(indices == wrong)), indices.shape)
+        at = f" (at {tuple(int(place) for place in where)} of the indices)" if indices.ndim else ""
         raise OutOfBoundsError(
             who,
             f"index {wrong} is outside axis {axis} of size {size}{at}",
             f"Indices run from {-size} to {size - 1}." if size else "The axis is empty.",
         )
-    if array.dtype == np.uint64:
-        return Tensor(array.astype(np.int64))
+    return lowest
+
+
+def _counted_from_0(indices: Array, *, who: str, size: int, axis: int) -> Array:
+    lowest = _lowest_index(indices, who=who, size=size, axis=axis)
     if lowest >= 0:
-        return indices
-    wide = array.astype(np.int64)
-    return Tensor(np.where(wide < 0, wide + size, wide))
+        return indices.astype(np.int64) if indices.dtype == np.uint64 else indices
+    wide = indices.astype(np.int64)
+    return np.where(wide < 0, wide + size, wide)
 
 
 def spread_updates(who: str, updates: Tensor, shape: Shape) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.derived import require_known
 from deltarule.autodiff.operation import Shape, apply
 from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, DTypeError, OutOfBoundsError, ShapeError
@@ -141,6 +142,7 @@ class _Key:
                 f"mask expected shape {expected}, got {mask.shape} (x {self.shape})",
                 "A mask has the sizes of the axes that it stands for.",
             )
+        require_known(mask, "x[mask]")
         if not mask.ndim:
             # A single truth value is a new axis of which one element is kept, or none.
             self._place(Tensor(np.zeros(int(mask._array), dtype=np.int64)), number, None)
@@ -215,4 +217,5 @@ def nonzero(x: Any, /) -> tuple[Tensor, ...]:
     x = as_tensor(x)
     if not x.ndim:
         raise ShapeError("nonzero", "expected at least one axis, got a 0-dimensional array", "Use x != 0.")
+    require_known(x, "nonzero")
     return tuple(Tensor(positions) for positions in np.nonzero(x._array))

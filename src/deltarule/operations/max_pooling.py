@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from deltarule.autodiff.derived import derived
 from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
@@ -69,9 +70,18 @@ class _MaxPool(Operation):
     def backward(self, node: Node, upstream: Tensor) -> Sequence[Tensor | None]:
         # Which element is the largest does not change with small changes of x: the positions are constants.
         x = node.inputs[0]
-        found = kernels.max_pool_positions(x._array, node.values[0], *_window(node.parameters))
+        kernel_size, stride, padding, dilation = _window(node.parameters)
+        found = derived(
+            kernels.max_pool_positions,
+            x,
+            node.output(),
+            kernel_size=kernel_size,
+            stride=stride,
+            before=padding,
+            dilation=dilation,
+        )
         rows, elements, windows = x.shape[:2], prod(x.shape[2:]), prod(found.shape[2:])
-        positions = Tensor(found.reshape(*rows, windows))
+        positions = reshape(found, (*rows, windows))
         zeros = Tensor(np.zeros((*rows, elements), dtype=upstream.dtype))
         total = scatter_add(zeros, positions, reshape(upstream, (*rows, windows)), axis=2)
         return (reshape(total, x.shape),)

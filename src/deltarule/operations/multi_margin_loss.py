@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.derived import derived
 from deltarule.autodiff.formula.expression import Equation, Number, Sum, Symbol, function, greater
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
@@ -66,7 +67,7 @@ class _MultiMarginLoss(Group):
         classes = input.shape[axis]
         terms = divide(subtract(sum(costs, axis), margin**p if margin > 0 else 0.0), float(classes))
         if weight is not None:
-            terms = multiply(terms, Tensor(weight._array[target._array]))
+            terms = multiply(terms, derived(kernels.weights_of, weight, target))
         return reduced(terms, reduction)
 
     def forward(

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.derived import derived
 from deltarule.autodiff.formula.expression import Equation, Sum
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
@@ -25,6 +28,16 @@ from deltarule.operations.indexing import take_along_axis
 from deltarule.operations.loss_reduction import LOSS_SYMBOLS, require_reduction
 from deltarule.operations.reductions import sum
 from deltarule.operations.shape import expand_dims
+
+
+def counted_weights(
+    target: Tensor, weight: Tensor | None, ignore_index: int | None, dtype: Any
+) -> Tensor | None:
+    """Weight of each position as a constant; None if all are 1."""
+    if weight is None and ignore_index is None:
+        return None
+    given = () if weight is None else (weight,)
+    return derived(kernels.counted_weights, target, *given, ignore_index=ignore_index, dtype=dtype)
 
 
 class _NLLLoss(Group):
@@ -54,18 +67,20 @@ class _NLLLoss(Group):
         ignore_index: int | None,
     ) -> Tensor:
         axis = kernels.class_axis(input.ndim)
-        classes, kept = kernels.kept_positions(target._array, ignore_index)
-        picked = take_along_axis(input, expand_dims(Tensor(classes), axis), axis=axis)
+        classes = target
+        if ignore_index is not None:
+            classes = derived(kernels.counted_classes, target, ignore_index=ignore_index)
+        picked = take_along_axis(input, expand_dims(classes, axis), axis=axis)
         terms = negative(sum(picked, axis))
-        weights = kernels.position_weights(
-            classes, kept, None if weight is None else weight._array, input.dtype
-        )
+        weights = counted_weights(target, weight, ignore_index, input.dtype)
         if weights is not None:
-            terms = multiply(terms, Tensor(weights))
+            terms = multiply(terms, weights)
         if reduction == "none":
             return terms
         total = sum(terms)
-        return divide(total, kernels.total_weight(weights, terms.size)) if reduction == "mean" else total
+        if reduction == "sum":
+            return total
+        return divide(total, float(terms.size) if weights is None else derived(np.sum, weights))
 
     def forward(self, input: Array, target: Array, weight: Array | None = None, **options: Any) -> Array:
         return kernels.nll(input, target, weight, **options)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.derived import derived, require_not_recorded
 from deltarule.autodiff.operation import apply, record
-from deltarule.autodiff.tensor import Tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.kernels.normalisation import Statistics
 from deltarule.operations.elementwise import promote
@@ -44,7 +45,7 @@ def batch_norm(
     weight: Any = None,
     bias: Any = None,
     training: bool = False,
-    momentum: float = 0.1,
+    momentum: float | Tensor = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
     """Normalises each channel to mean 0 and variance 1 over batch and positions.
@@ -58,7 +59,7 @@ def batch_norm(
     running_var   running ← (1 − momentum) · running + momentum · batch, with the unbiased variance
     weight, bias  (channels,) or None
     training      True uses the batch's μ and σ²; False the running ones
-    momentum      from 0 to 1
+    momentum      from 0 to 1; a number, or a tensor of one element
     eps           added to the variance
 
     Raises ShapeError where shapes differ or a channel has one value only while training, ArgumentError
@@ -84,7 +85,7 @@ def batch_norm(
         affine = _arrays("batch_norm", x, weight, bias)
         x, *rest = promote((affine[0], running_mean, running_var, *affine[1:]), True, "batch_norm")
         return apply(BATCH_NORM_EVALUATION, x, *rest, eps=eps)
-    if not 0 <= momentum <= 1:
+    if not isinstance(momentum, Tensor) and not 0 <= momentum <= 1:
         raise ArgumentError("batch_norm", f"momentum expected a number from 0 to 1, got {momentum!r}")
     tensors = _arrays("batch_norm", x, weight, bias)
     arrays = [tensor._array for tensor in tensors]
@@ -97,23 +98,37 @@ def batch_norm(
                 f"{name} expected shape {(channels,)}, got {running.shape} (x {arrays[0].shape})",
             )
     y, statistics = BATCH_NORM.forward(*arrays, eps=eps)
-    _follow(running_mean, running_var, statistics, arrays[0].size // channels, float(momentum))
-    return record(BATCH_NORM, tensors, {"eps": eps}, (y, statistics))
+    normalised = record(BATCH_NORM, tensors, {"eps": eps}, (y, statistics))
+    correction = arrays[0].size // channels / (arrays[0].size // channels - 1)
+    _follow(running_mean, moved_mean, statistics, momentum)
+    _follow(running_var, moved_variance, statistics, momentum, correction=correction)
+    return normalised
 
 
-def _follow(running_mean: Any, running_var: Any, statistics: Statistics, count: int, momentum: float) -> None:
-    """Moves the running statistics towards the batch's, in place."""
+def _follow(
+    running: Any, rule: Any, statistics: Statistics, momentum: float | Tensor, **options: Any
+) -> None:
+    """Moves a running statistic towards the batch's, in place."""
+    if isinstance(running, Tensor):
+        running.assign(derived(rule, running, statistics, momentum, **options))
+    elif running is not None:
+        require_not_recorded(
+            "batch_norm", "running statistics are NumPy arrays", "Give tensors to a compiled function."
+        )
+        running[...] = rule(running, statistics, momentum, **options)
+
+
+def moved_mean(running: Array, statistics: Statistics, momentum: Any) -> Array:
+    """running ← (1 − momentum) · running + momentum · batch, of the mean."""
     assert statistics.mean is not None
-    unbiased = statistics.variance.reshape(-1) * (count / (count - 1))
-    for running, batch in ((running_mean, statistics.mean.reshape(-1)), (running_var, unbiased)):
-        if running is None:
-            continue
-        old = running._array if isinstance(running, Tensor) else running
-        new = old * (1.0 - momentum) + batch * momentum
-        if isinstance(running, Tensor):
-            running.assign(new)
-        else:
-            running[...] = new
+    share = float(momentum)
+    return running * (1.0 - share) + statistics.mean.reshape(-1) * share
+
+
+def moved_variance(running: Array, statistics: Statistics, momentum: Any, *, correction: float) -> Array:
+    """The same of the variance, made unbiased by count / (count − 1)."""
+    share = float(momentum)
+    return running * (1.0 - share) + statistics.variance.reshape(-1) * correction * share
 
 
 def layer_norm(

@@ -106,13 +106,15 @@ class Normalising(Group):
         shape, axes, wide = self.arrangement(x.shape, **parameters)
         viewed, delta = x.reshape(shape), upstream.reshape(shape)
         weight = affine[0].reshape(wide) if affine else None
-        grad_x, grad_weight = kernels.normalise_gradient(viewed, weight, delta, node.saved, axes)
+        grad_x, grad_weight, grad_bias = kernels.normalise_gradients(
+            viewed, weight, delta, node.saved, axes, biased=len(affine) > 1
+        )
         gradients: list[Array | None] = [grad_x.reshape(x.shape)]
-        if affine:
-            gradients.append(grad_weight.reshape(affine[0].shape) if node.needs(1) else None)
-        if len(affine) > 1:
-            grad_bias = kernels.bias_gradient(delta, wide) if node.needs(2) else None
-            gradients.append(None if grad_bias is None else grad_bias.reshape(affine[1].shape))
+        for position, gradient in ((1, grad_weight), (2, grad_bias))[: len(affine)]:
+            if gradient is None or not node.needs(position):
+                gradients.append(None)
+            else:
+                gradients.append(gradient.reshape(affine[0].shape))
         return gradients
 
     # ---- formulas

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.derived import checked, require_known
 from deltarule.autodiff.dtypes import default_float
 from deltarule.autodiff.formula.expression import Equation, Index, array_function, equal, letters
 from deltarule.autodiff.formula.formula import Call, Formula, form
@@ -79,24 +80,28 @@ def one_hot(indices: Any, num_classes: int = -1, *, dtype: Any = None) -> Tensor
             f"indices expected integers, got {indices.dtype}",
             "Convert them with .astype(dr.int64).",
         )
-    array = indices._array
     classes = whole_number("one_hot", "num_classes", num_classes)
-    if classes == -1 and array.size:
-        classes = max(int(array.max()) + 1, 1)
+    if classes == -1 and indices.size:
+        require_known(indices, "one_hot without num_classes")
+        classes = max(int(indices._array.max()) + 1, 1)
     if classes < 1:
         raise ArgumentError(
             "one_hot", f"num_classes expected 1 or more, got {num_classes}", "Give the number of classes."
         )
-    if array.size and (array.min() < 0 or array.max() >= classes):
-        wrong = int(array.min()) if array.min() < 0 else int(array.max())
-        raise OutOfBoundsError(
-            "one_hot",
-            f"index {wrong} is outside {classes} classes",
-            "Indices count from 0." if wrong < 0 else f"Did you mean num_classes={wrong + 1}?",
-        )
+    checked(_require_classes, indices, classes=classes)
     return apply(
         ONE_HOT,
         index_tensor("one_hot", indices, classes, 0),
         num_classes=classes,
         dtype=np.dtype(dtype or default_float()),
     )
+
+
+def _require_classes(indices: Array, *, classes: int) -> None:
+    if indices.size and (indices.min() < 0 or indices.max() >= classes):
+        wrong = int(indices.min()) if indices.min() < 0 else int(indices.max())
+        raise OutOfBoundsError(
+            "one_hot",
+            f"index {wrong} is outside {classes} classes",
+            "Indices count from 0." if wrong < 0 else f"Did you mean num_classes={wrong + 1}?",
+        )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.derived import checked
 from deltarule.autodiff.formula.expression import Number, Symbol, function, greater, where
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, ShapeError
@@ -187,12 +188,8 @@ def kl_div(input: Any, target: Any, *, reduction: str = "mean", log_target: bool
     who = "kl_div"
     require_reduction(who, reduction, ("mean", "batchmean", "sum", "none"))
     input, target = same_shape(who, *promote((input, target), True, who))
-    if not log_target and target.size and float(target._array.min()) < 0:
-        raise ArgumentError(
-            who,
-            f"target expected probabilities, got {float(target._array.min()):g}",
-            "For log-probabilities set log_target=True.",
-        )
+    if not log_target:
+        checked(_require_probabilities, target)
     operation = KL_DIV_OF_LOGS if log_target else KL_DIV
     if reduction != "batchmean":
         return pointwise(operation, input, target, reduction)
@@ -219,3 +216,12 @@ def _weighted(who: str, terms: Tensor, weight: Any, reduction: str) -> Tensor:
     factor = _factor(who, "weight", weight, terms)
     require_elements(who, terms.shape, reduction)
     return reduced(multiply(terms, factor), reduction)
+
+
+def _require_probabilities(target: Array) -> None:
+    if target.size and float(target.min()) < 0:
+        raise ArgumentError(
+            "kl_div",
+            f"target expected probabilities, got {float(target.min()):g}",
+            "For log-probabilities set log_target=True.",
+        )

@@ -6,13 +6,15 @@ in PyTorch. A checkpointed function that is computed again finds the generator a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from deltarule.autodiff.checkpoint import replay_with
+from deltarule.autodiff.derived import require_not_recorded
 from deltarule.autodiff.dtypes import default_float, require_floating
+from deltarule.autodiff.recording import recording
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError, ShapeError
 
@@ -34,6 +36,52 @@ def generator() -> np.random.Generator:
     return _generators[0]
 
 
+def drawn(rule: Callable[..., Array], **parameters: Any) -> Array:
+    """rule(generator, **parameters): an array of random numbers, which a recorded program draws anew.
+
+    rule   of module level; draws from the generator that it is given, and returns an array of its own
+
+    >>> import deltarule as dr
+    >>> from deltarule.operations.random import drawn, uniform
+    >>> drawn(uniform, shape=(2, 3), dtype=dr.float32).shape
+    (2, 3)
+    """
+    if recording.tracer is not None:
+        return recording.tracer.random(generator(), rule, parameters)
+    return rule(generator(), **parameters)
+
+
+def uniform(source: np.random.Generator, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Numbers from 0 (included) to 1 (excluded)."""
+    exact = np.float64 if dtype == np.float64 else np.float32
+    return np.asarray(source.random(shape, dtype=exact)).astype(dtype, copy=False)
+
+
+def standard_normal(source: np.random.Generator, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Normal numbers of mean 0 and variance 1."""
+    exact = np.float64 if dtype == np.float64 else np.float32
+    return np.asarray(source.standard_normal(shape, dtype=exact)).astype(dtype, copy=False)
+
+
+def scaled_normal(
+    source: np.random.Generator, *, mean: float, std: float, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> Array:
+    """Normal numbers of a given mean and standard deviation."""
+    return np.asarray(source.normal(mean, std, shape)).astype(dtype, copy=False)
+
+
+def integers(
+    source: np.random.Generator, *, low: int, high: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> Array:
+    """Integers from low (included) to high (excluded)."""
+    return np.asarray(source.integers(low, high, shape, dtype=dtype))
+
+
+def permuted(source: np.random.Generator, *, count: int) -> Array:
+    """The integers below count in random order."""
+    return source.permutation(count)
+
+
 def manual_seed(seed: int) -> None:
     """Starts the generator again from a seed: what follows is then the same in every run.
 
@@ -50,6 +98,9 @@ def manual_seed(seed: int) -> None:
         raise ArgumentError(
             "manual_seed", f"seed expected a whole number of 0 or more, got {seed!r}", "For example 0."
         )
+    require_not_recorded(
+        "manual_seed", "a compiled function cannot seed the generator", "Seed it before the call."
+    )
     generator().bit_generator.state = np.random.PCG64(int(seed)).state
 
 
@@ -83,6 +134,13 @@ def set_random_state(state: dict[str, Any]) -> None:
     >>> dr.random.get_random_state() == state
     True
     """
+    require_not_recorded(
+        "set_random_state", "a compiled function cannot set the generator", "Set it before the call."
+    )
+    _restore(state)
+
+
+def _restore(state: dict[str, Any]) -> None:
     try:
         generator().bit_generator.state = state
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -93,7 +151,7 @@ def set_random_state(state: dict[str, Any]) -> None:
         ) from None
 
 
-replay_with(get_random_state, set_random_state)
+replay_with(get_random_state, _restore)
 
 
 def _sizes(who: str, sizes: tuple[Any, ...]) -> tuple[int, ...]:
@@ -106,10 +164,10 @@ def _sizes(who: str, sizes: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(int(extent) for extent in sizes)
 
 
-def _drawn(who: str, array: Array, dtype: Any, requires_grad: bool) -> Tensor:
-    wanted = np.dtype(dtype)
+def _floating(who: str, dtype: Any) -> np.dtype[Any]:
+    wanted = np.dtype(dtype or default_float())
     require_floating(wanted, who)
-    return Tensor(np.asarray(array).astype(wanted, copy=False), requires_grad=bool(requires_grad))
+    return wanted
 
 
 def rand(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -125,9 +183,8 @@ def rand(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     >>> x.shape, bool(((x >= 0) & (x < 1)).all())
     ((2, 3), True)
     """
-    wanted = np.dtype(dtype or default_float())
-    exact = np.float64 if wanted == np.float64 else np.float32
-    return _drawn("rand", generator().random(_sizes("rand", size), dtype=exact), wanted, requires_grad)
+    array = drawn(uniform, shape=_sizes("rand", size), dtype=_floating("rand", dtype))
+    return Tensor(array, requires_grad=bool(requires_grad))
 
 
 def randn(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -142,10 +199,8 @@ def randn(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     >>> dr.randn(2, 3).shape
     (2, 3)
     """
-    wanted = np.dtype(dtype or default_float())
-    exact = np.float64 if wanted == np.float64 else np.float32
-    array = generator().standard_normal(_sizes("randn", size), dtype=exact)
-    return _drawn("randn", array, wanted, requires_grad)
+    array = drawn(standard_normal, shape=_sizes("randn", size), dtype=_floating("randn", dtype))
+    return Tensor(array, requires_grad=bool(requires_grad))
 
 
 def normal(mean: float, std: float, size: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
@@ -161,9 +216,11 @@ def normal(mean: float, std: float, size: Any, *, dtype: Any = None, requires_gr
     """
     if not std >= 0:
         raise ArgumentError("normal", f"std expected a number of 0 or more, got {std!r}")
-    wanted = np.dtype(dtype or default_float())
     shape = _sizes("normal", size if isinstance(size, tuple) else (size,))
-    return _drawn("normal", generator().normal(float(mean), float(std), shape), wanted, requires_grad)
+    array = drawn(
+        scaled_normal, mean=float(mean), std=float(std), shape=shape, dtype=_floating("normal", dtype)
+    )
+    return Tensor(array, requires_grad=bool(requires_grad))
 
 
 def randint(low: int, high: int | None = None, size: Any = (), *, dtype: Any = np.int64) -> Tensor:
@@ -187,7 +244,7 @@ def randint(low: int, high: int | None = None, size: Any = (), *, dtype: Any = n
         raise DTypeError("randint", f"dtype expected an integer type, got {wanted}", "Use rand or randn.")
     shape = _sizes("randint", size if isinstance(size, tuple) else (size,))
     try:
-        return Tensor(np.asarray(generator().integers(first, last, shape, dtype=wanted)))
+        return Tensor(drawn(integers, low=first, high=last, shape=shape, dtype=wanted))
     except ValueError as error:
         raise ArgumentError("randint", f"{first} to {last} does not fit {wanted}: {error}") from None
 
@@ -202,4 +259,4 @@ def permutation(count: int) -> Tensor:
     [0, 1, 2, 3]
     """
     (extent,) = _sizes("permutation", (count,))
-    return Tensor(generator().permutation(extent))
+    return Tensor(drawn(permuted, count=extent))

@@ -22,6 +22,7 @@ from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Group, Shape, register
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ShapeError
+from deltarule.kernels.normalisation import scale_channels
 from deltarule.operations.arithmetic import add, divide, multiply, subtract
 from deltarule.operations.functions import sqrt
 from deltarule.operations.shape import reshape
@@ -60,19 +61,17 @@ class _BatchNormEvaluation(Group):
         return add(y, reshape(affine[1], wide)) if len(affine) > 1 else y
 
     def forward(self, x: Array, mean: Array, variance: Array, *affine: Array, eps: float) -> Array:
-        scale, wide = _scale(variance, affine, eps), _wide(x.shape)
-        shift = -mean * scale if len(affine) < 2 else affine[1] - mean * scale
-        y = x * scale.reshape(wide)
-        y += shift.reshape(wide)
-        return y
+        weight, bias = (*affine, None, None)[:2]
+        return scale_channels(x, mean, _inverse(variance, eps), weight, bias)
 
     def backward_kernel(self, node: Node, upstream: Array) -> Sequence[Array | None]:
         x, mean, variance, *affine = (tensor._array for tensor in node.inputs)
         eps, wide, axes = node.parameters["eps"], _wide(x.shape), (0, *range(2, x.ndim))
-        scale = _scale(variance, tuple(affine), eps)
+        inverse = _inverse(variance, eps)
+        scale = inverse * affine[0] if affine else inverse
         gradients: list[Array | None] = [None] * len(node.inputs)
         if node.needs(0):
-            gradients[0] = upstream * scale.reshape(wide)
+            gradients[0] = scale_channels(upstream, np.zeros_like(mean), scale, None, None)
         needed = [node.needs(position) for position in range(len(node.inputs))]
         if any(needed[1:]):
             total = np.add.reduce(upstream, axis=axes)
@@ -159,9 +158,9 @@ class _BatchNormEvaluation(Group):
         )
 
 
-def _scale(variance: Array, affine: tuple[Array, ...], eps: float) -> Array:
+def _inverse(variance: Array, eps: float) -> Array:
     inverse: Any = 1.0 / np.sqrt(variance + eps)
-    return inverse * affine[0] if affine else inverse
+    return inverse
 
 
 BATCH_NORM_EVALUATION = register(_BatchNormEvaluation)

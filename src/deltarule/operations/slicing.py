@@ -161,6 +161,7 @@ class _Slice(Operation):
     inputs = ("x",)
     reads = ()
     view = True
+    scatters = True
 
     def shape(self, x: Shape, *, key: Key) -> Shape:
         expected = sum(part is not None for part in key)
@@ -178,6 +179,9 @@ class _Slice(Operation):
         gradient = np.zeros(node.inputs[0].shape, dtype=upstream.dtype)
         gradient[node.parameters["key"]] = upstream
         return (gradient,)
+
+    def scatter(self, node: Node, upstream: Array, total: Array) -> None:
+        total[node.parameters["key"]] += upstream
 
     def formula(self, call: Call) -> Formula:
         x, y, grad_x, grad = call.symbol("x"), call.symbol("y"), call.gradient("x"), call.upstream()

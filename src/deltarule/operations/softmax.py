@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from deltarule.autodiff.derived import derived
 from deltarule.autodiff.formula.expression import Equation, Index, Sum, array_function, function, letters
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
@@ -23,7 +24,7 @@ Axes = tuple[int, ...]
 
 def _shifted(x: Tensor, axis: Axes) -> tuple[Tensor, Tensor]:
     """x minus its largest elements, and these: constants, since they cancel out of value and gradient."""
-    largest = Tensor(kernels.finite_largest(x._array, axis))
+    largest = derived(kernels.finite_largest, x, axis=axis)
     return subtract(x, largest), largest
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from deltarule.errors import ArgumentError, ShapeError
@@ -20,7 +21,7 @@ AXIS_NAMES = {1: "(batch, channels, length)", 2: "(batch, channels, height, widt
 def integer(who: str, name: str, value: Any, minimum: int) -> int:
     """The value as an int of at least `minimum`, or an ArgumentError."""
     try:
-        number = operator.index(value)
+        number = value if type(value) is int else operator.index(value)
     except TypeError:
         number = minimum - 1
     if number < minimum:
@@ -30,6 +31,15 @@ def integer(who: str, name: str, value: Any, minimum: int) -> int:
 
 def per_axis(who: str, name: str, value: Any, rank: int, minimum: int) -> Sizes:
     """One integer for all spatial axes, or a sequence with one for each."""
+    if type(value) is int and value >= minimum:
+        return (value,) * rank
+    if type(value) is tuple and len(value) == rank:
+        # As layers keep their options: nothing is left to convert.
+        for each in value:
+            if type(each) is not int or each < minimum:
+                break
+        else:
+            return value
     values = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value] * rank
     if len(values) != rank:
         raise ArgumentError(
@@ -60,6 +70,24 @@ def padding_pairs(who: str, padding: Any, kernel_size: Sizes, stride: Sizes, dil
     return tuple((each, each) for each in per_axis(who, "padding", padding, len(kernel_size), 0))
 
 
+@lru_cache(maxsize=1024)
+def convolved_sizes(
+    who: str, x: Sizes, kernel_size: Sizes, stride: Sizes, padding: Pairs, dilation: Sizes
+) -> Sizes:
+    """Number of windows along each spatial axis: (size + padding − reach) / stride, rounded down, + 1."""
+    sizes = []
+    for extent, size, step, pair, gap in zip(x[2:], kernel_size, stride, padding, dilation, strict=True):
+        left = covered(extent, pair, size, gap)
+        if left < 0:
+            raise ShapeError(
+                who,
+                f"kernel {kernel_size} (dilation {dilation}) is larger than x {x} with padding {padding}",
+                "Pad more, or take a smaller kernel.",
+            )
+        sizes.append(left // step + 1)
+    return tuple(sizes)
+
+
 def require_axes(who: str, name: str, shape: Sizes, rank: int) -> None:
     """Raises ShapeError unless the array is (batch, channels, *spatial)."""
     if len(shape) != rank + 2:
@@ -72,6 +100,7 @@ def covered(extent: int, pair: tuple[int, int], size: int, gap: int) -> int:
     return extent + pair[0] + pair[1] - gap * (size - 1) - 1
 
 
+@lru_cache(maxsize=1024)
 def pooled_sizes(
     who: str, x: Sizes, kernel_size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, ceil_mode: bool
 ) -> Sizes:

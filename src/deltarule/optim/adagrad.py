@@ -9,6 +9,7 @@ import numpy as np
 
 from deltarule.autodiff.tensor import Array
 from deltarule.kernels import updates
+from deltarule.kernels.native.update_rules import AdagradRule
 from deltarule.optim.optimizer import Group, Optimizer, State
 
 
@@ -62,11 +63,22 @@ class Adagrad(Optimizer):
         for option in ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps"):
             self.require_at_least(group, option, 0)
 
-    def update(self, parameter: Array, gradient: Array, state: State, group: Group) -> None:
+    def rule(self, group: Group) -> AdagradRule:
+        return AdagradRule()
+
+    def slots(self, parameter: Array, state: State, group: Group) -> list[Array]:
         if not state:
             state["step"] = 0
             state["sum"] = np.full_like(parameter, group["initial_accumulator_value"])
+        return [state["sum"]]
+
+    def advance(self, state: State, group: Group) -> tuple[float, ...]:
         learning_rate = float(group["lr"]) / (1 + state["step"] * float(group["lr_decay"]))
         state["step"] += 1
-        gradient = updates.decayed(parameter, gradient, float(group["weight_decay"]))
-        updates.adagrad(parameter, gradient, state["sum"], learning_rate, float(group["eps"]))
+        return learning_rate, float(group["weight_decay"]), float(group["eps"])
+
+    def update(self, parameter: Array, gradient: Array, state: State, group: Group) -> None:
+        (total,) = self.slots(parameter, state, group)
+        learning_rate, weight_decay, epsilon = self.advance(state, group)
+        gradient = updates.decayed(parameter, gradient, weight_decay)
+        updates.adagrad(parameter, gradient, total, learning_rate, epsilon)

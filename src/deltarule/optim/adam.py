@@ -10,6 +10,7 @@ import numpy as np
 from deltarule.autodiff.tensor import Array
 from deltarule.errors import ArgumentError
 from deltarule.kernels import updates
+from deltarule.kernels.native.update_rules import AdamRule
 from deltarule.optim.optimizer import Group, Optimizer, State
 
 
@@ -64,18 +65,39 @@ class Adam(Optimizer):
         for position, beta in enumerate(betas):
             self.require_fraction(f"betas[{position}]", beta)
 
+    def rule(self, group: Group) -> AdamRule:
+        return AdamRule(bool(group["amsgrad"]))
+
+    def slots(self, parameter: Array, state: State, group: Group) -> list[Array]:
+        if not state:
+            state["step"] = 0
+            state["exp_avg"] = np.zeros_like(parameter)
+            state["exp_avg_sq"] = np.zeros_like(parameter)
+        if not group["amsgrad"]:
+            return [state["exp_avg"], state["exp_avg_sq"]]
+        if "max_exp_avg_sq" not in state:
+            state["max_exp_avg_sq"] = np.zeros_like(parameter)
+        return [state["exp_avg"], state["exp_avg_sq"], state["max_exp_avg_sq"]]
+
+    def advance(self, state: State, group: Group) -> tuple[float, ...]:
+        state["step"] += 1
+        beta1, beta2 = float(group["betas"][0]), float(group["betas"][1])
+        rate = float(group["lr"]) / (1 - beta1 ** state["step"])
+        root_correction = (1 - beta2 ** state["step"]) ** 0.5
+        added, kept = self.decay(group)
+        return rate, added, kept, float(group["eps"]), beta1, 1 - beta1, beta2, 1 - beta2, root_correction
+
+    def decay(self, group: Group) -> tuple[float, float]:
+        """(the multiple of the parameter that is added to its gradient, the share of it that is kept)."""
+        return float(group["weight_decay"]), 1.0
+
     def update(self, parameter: Array, gradient: Array, state: State, group: Group) -> None:
         gradient = updates.decayed(parameter, gradient, float(group["weight_decay"]))
         self.move(parameter, gradient, state, group)
 
     def move(self, parameter: Array, gradient: Array, state: State, group: Group) -> None:
         """Moments and step for a gradient that decay, if any, has been added to."""
-        if not state:
-            state["step"] = 0
-            state["exp_avg"] = np.zeros_like(parameter)
-            state["exp_avg_sq"] = np.zeros_like(parameter)
-        if group["amsgrad"] and "max_exp_avg_sq" not in state:
-            state["max_exp_avg_sq"] = np.zeros_like(parameter)
+        self.slots(parameter, state, group)
         state["step"] += 1
         updates.adam(
             parameter,

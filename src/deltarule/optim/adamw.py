@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from deltarule.autodiff.tensor import Array
+from deltarule.kernels.native.update_rules import AdamRule
 from deltarule.optim.adam import Adam
 from deltarule.optim.optimizer import Group, State
 
@@ -45,6 +46,12 @@ class AdamW(Adam):
         amsgrad: bool = False,
     ):
         super().__init__(parameters, lr, betas, eps, weight_decay, amsgrad)
+
+    def rule(self, group: Group) -> AdamRule:
+        return super().rule(group)
+
+    def decay(self, group: Group) -> tuple[float, float]:
+        return 0.0, 1 - float(group["lr"]) * float(group["weight_decay"])
 
     def update(self, parameter: Array, gradient: Array, state: State, group: Group) -> None:
         if group["weight_decay"]:

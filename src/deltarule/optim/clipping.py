@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.derived import derived, derived_several, number
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError, NonFiniteError
+from deltarule.kernels.native.reduced import reduced
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
@@ -32,7 +34,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     limit = _positive("clip_grad_value_", "clip_value", clip_value)
     for parameter in _with_gradient("clip_grad_value_", parameters):
         assert parameter.grad is not None
-        parameter.grad = Tensor(np.asarray(np.clip(parameter.grad._array, -limit, limit)))
+        parameter.grad = derived(np.clip, parameter.grad, min=-limit, max=limit)
 
 
 def clip_grad_norm_(
@@ -68,25 +70,43 @@ def clip_grad_norm_(
     limit = _positive(who, "max_norm", max_norm)
     order = _positive(who, "norm_type", norm_type)
     clipped = _with_gradient(who, parameters)
-    norms = [_norm(parameter.grad._array, order) for parameter in clipped if parameter.grad is not None]
-    total = _joint(norms, order)
-    if not math.isfinite(total):
-        if error_if_nonfinite:
-            first = next(number for number, norm in enumerate(norms) if not math.isfinite(norm))
-            culprit = clipped[first]
-            called = repr(culprit.name) if culprit.name else f"{first} of shape {culprit.shape}"
-            raise NonFiniteError(
-                who,
-                f"the norm of the gradients is {total}, first for parameter {called}",
-                "Lower the learning rate, or look for log(0) and division by 0 in the loss.",
-            )
-        return total
-    coefficient = limit / (total + 1e-6)
-    if coefficient < 1:
-        for parameter in clipped:
-            assert parameter.grad is not None
-            parameter.grad = Tensor(np.asarray(parameter.grad._array * coefficient))
-    return total
+    gradients = [parameter.grad for parameter in clipped if parameter.grad is not None]
+    called = [
+        repr(each.name) if each.name else f"{k} of shape {each.shape}" for k, each in enumerate(clipped)
+    ]
+    total, *scaled = derived_several(
+        clipped_by_norm,
+        *gradients,
+        max_norm=limit,
+        norm_type=order,
+        called=tuple(called) if error_if_nonfinite else (),
+    )
+    for parameter, old, new in zip(clipped, gradients, scaled, strict=True):
+        if new._array is not old._array:
+            parameter.grad = new
+    return number(total)
+
+
+def clipped_by_norm(
+    *gradients: Array, max_norm: float, norm_type: float, called: tuple[str, ...] = ()
+) -> tuple[Array, ...]:
+    """(joint norm, gradients scaled so that it is at most max_norm); as they are where it is not finite.
+
+    called   names of the parameters, of which the first without a finite norm is told; none for no error
+    """
+    norms = [_norm(gradient, norm_type) for gradient in gradients]
+    total = _joint(norms, norm_type)
+    if called and not math.isfinite(total):
+        first = next(place for place, norm in enumerate(norms) if not math.isfinite(norm))
+        raise NonFiniteError(
+            "clip_grad_norm_",
+            f"the norm of the gradients is {total}, first for parameter {called[first]}",
+            "Lower the learning rate, or look for log(0) and division by 0 in the loss.",
+        )
+    coefficient = max_norm / (total + 1e-6)
+    if math.isfinite(total) and coefficient < 1:
+        gradients = tuple(np.asarray(gradient * coefficient) for gradient in gradients)
+    return np.asarray(total), *gradients
 
 
 def _positive(who: str, option: str, value: Any) -> float:
@@ -112,7 +132,8 @@ def _norm(gradient: Array, order: float) -> float:
     with np.errstate(over="ignore", invalid="ignore"):
         if order == 2:
             flat = gradient.ravel()
-            squared = float(np.dot(flat, flat))
+            native = reduced(flat, (0,), False, "sum_of_squares")
+            squared = float(np.dot(flat, flat) if native is None else native)
             if not math.isfinite(squared) or squared < 1e-30:
                 wide = flat.astype(np.float64)
                 squared = float(np.dot(wide, wide))

@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.derived import require_not_recorded
 from deltarule.autodiff.dtypes import require_floating
+from deltarule.autodiff.recording import recording
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError, GraphError, ShapeError
+from deltarule.kernels.native import updating
+from deltarule.kernels.native.update_rules import Rule
 
 Group = dict[str, Any]
 State = dict[str, Any]
@@ -74,29 +78,88 @@ class Optimizer:
         """Writes one parameter in place from its gradient; `state` is its own and starts empty."""
         raise NotImplementedError(f"{type(self).__name__}.update")
 
+    def __init_subclass__(cls) -> None:
+        # A subclass with an update of its own does not follow the native rule that it would inherit.
+        if "update" in cls.__dict__ and "rule" not in cls.__dict__:
+            cls.rule = Optimizer.rule
+
+    def rule(self, group: Group) -> Rule | None:
+        """What `update` does, as a rule for native code; None where there is none."""
+        return None
+
+    def slots(self, parameter: Array, state: State, group: Group) -> list[Array]:
+        """The arrays of state that the rule takes, in its order; made where they are not there yet."""
+        return []
+
+    def advance(self, state: State, group: Group) -> tuple[float, ...]:
+        """Counts a step in the state, and answers the rule's numbers for it."""
+        return ()
+
     # ---- steps
 
     def step(self) -> None:
         """One update of every parameter that has a gradient."""
+        tracer = recording.tracer
         for group in self.param_groups:
             self.check(group)
+            moved: list[Tensor] = []
             for parameter in group["params"]:
-                if parameter.grad is None:
+                collected = parameter._grad if tracer is None else parameter.grad
+                if collected is None:
                     continue
-                if parameter.grad.shape != parameter.shape:
+                array, gradient = parameter._array, collected._array
+                if gradient.shape != array.shape:
                     raise ShapeError(
                         self._who,
-                        f"a gradient has shape {parameter.grad.shape}, its parameter {parameter.shape}",
+                        f"a gradient has shape {gradient.shape}, its parameter {array.shape}",
                         "backward() gives the right one; check what was assigned to .grad.",
                     )
-                state = self.state.setdefault(parameter, {})
-                self.update(parameter._array, parameter.grad._array, state, group)
-                parameter._version[0] += 1
+                if parameter not in self.state:
+                    self.state[parameter] = {}
+                if tracer is not None:
+                    tracer.update(self, group, parameter)
+                moved.append(parameter)
+            if moved:
+                self._move(moved, group)
+
+    def _move(self, moved: list[Tensor], group: Group) -> None:
+        """Updates these parameters of a group: in one native call if the rule and the arrays allow it."""
+        arrays = [parameter._array for parameter in moved]
+        gradients = [parameter._grad._array for parameter in moved]  # type: ignore[union-attr]
+        states = [self.state[parameter] for parameter in moved]
+        self.update_arrays(arrays, gradients, states, group)
+        for parameter in moved:
+            parameter._version[0] += 1
+
+    def update_arrays(
+        self, arrays: list[Array], gradients: list[Array], states: list[State], group: Group
+    ) -> None:
+        """`update` of several parameters of a group, in place."""
+        if not self._update_together(arrays, gradients, states, group):
+            for array, gradient, state in zip(arrays, gradients, states, strict=True):
+                self.update(array, gradient, state, group)
+
+    def _update_together(
+        self, arrays: list[Array], gradients: list[Array], states: list[State], group: Group
+    ) -> bool:
+        rule = self.rule(group)
+        if rule is None or not updating.fit(arrays) or not updating.fit(gradients, arrays[0].dtype):
+            return False
+        slots = [self.slots(array, state, group) for array, state in zip(arrays, states, strict=True)]
+        by_slot = list(zip(*slots, strict=True))
+        if not all(updating.fit(each, arrays[0].dtype) for each in by_slot):
+            return False
+        numbers = [self.advance(state, group) for state in states]
+        if all(each == numbers[0] for each in numbers):
+            del numbers[1:]
+        updating.update_all(rule, arrays, gradients, by_slot, numbers)
+        return True
 
     def zero_grad(self) -> None:
         """Forgets the gradients of all parameters: sets each `.grad` to None."""
-        for parameter in self.parameters():
-            parameter.grad = None
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
 
     def parameters(self) -> list[Tensor]:
         """All parameters, group by group; positions in this list name them in `state_dict`."""
@@ -219,6 +282,9 @@ class Optimizer:
         >>> dr.optim.SGD([weight], lr=0.1).state_dict()["groups.0.lr"]
         0.1
         """
+        require_not_recorded(
+            self._who, "a compiled function cannot take its state", "Take it outside of the call."
+        )
         saved: dict[str, Any] = {"optimizer": self._who}
         for number, group in enumerate(self.param_groups):
             saved[f"groups.{number}.parameters"] = len(group["params"])
@@ -237,6 +303,7 @@ class Optimizer:
         does not have its parameter's shape.
         """
         who = f"{self._who}.load_state_dict"
+        require_not_recorded(who, "a compiled function cannot load a state", "Load it before the call.")
         kind = saved.get("optimizer")
         if kind != self._who:
             raise ArgumentError(who, f"expected the state of {self._who}, got that of {kind}")

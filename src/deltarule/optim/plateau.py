@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from deltarule.autodiff.derived import require_not_recorded
 from deltarule.errors import ArgumentError
 from deltarule.optim.optimizer import Optimizer
 from deltarule.optim.schedules import require_same_schedule
@@ -88,6 +89,11 @@ class ReduceLROnPlateau:
                 "expected a metric, got none",
                 "Pass the validation loss: step(loss).",
             )
+        require_not_recorded(
+            type(self).__name__,
+            "a compiled function cannot step a schedule",
+            "Step it after the call: the learning rate is read anew each time.",
+        )
         value = float(metric)
         self.count += 1
         if self._improves(value):

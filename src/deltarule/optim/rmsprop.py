@@ -9,6 +9,7 @@ import numpy as np
 
 from deltarule.autodiff.tensor import Array
 from deltarule.kernels import updates
+from deltarule.kernels.native.update_rules import RMSpropRule
 from deltarule.optim.optimizer import Group, Optimizer, State
 
 
@@ -69,18 +70,37 @@ class RMSprop(Optimizer):
             self.require_at_least(group, option, 0)
         self.require_fraction("alpha", group["alpha"])
 
+    def rule(self, group: Group) -> RMSpropRule:
+        return RMSpropRule(bool(group["centered"]), bool(group["momentum"]))
+
+    def slots(self, parameter: Array, state: State, group: Group) -> list[Array]:
+        names = ["square_avg"]
+        if group["centered"]:
+            names.append("grad_avg")
+        if group["momentum"]:
+            names.append("momentum_buffer")
+        for name in names:
+            if name not in state:
+                state[name] = np.zeros_like(parameter)
+        return [state[name] for name in names]
+
+    def advance(self, state: State, group: Group) -> tuple[float, ...]:
+        alpha = float(group["alpha"])
+        options = (float(group[each]) for each in ("lr", "weight_decay", "eps"))
+        return (*options, alpha, 1 - alpha, float(group["momentum"]))
+
     def update(self, parameter: Array, gradient: Array, state: State, group: Group) -> None:
         gradient = updates.decayed(parameter, gradient, float(group["weight_decay"]))
         alpha, momentum = float(group["alpha"]), float(group["momentum"])
-        square_average = state.setdefault("square_avg", np.zeros_like(parameter))
+        square_average, *_ = self.slots(parameter, state, group)
         updates.average_square(square_average, gradient, alpha)
         gradient_average = None
         if group["centered"]:
-            gradient_average = state.setdefault("grad_avg", np.zeros_like(parameter))
+            gradient_average = state["grad_avg"]
             updates.average(gradient_average, gradient, alpha)
         direction = gradient / updates.root_mean_square(square_average, gradient_average, float(group["eps"]))
         if momentum:
-            velocity = state.setdefault("momentum_buffer", np.zeros_like(parameter))
+            velocity = state["momentum_buffer"]
             updates.accumulate(velocity, direction, momentum, 0.0)
             direction = velocity
         updates.descend(parameter, direction, float(group["lr"]))

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deltarule.autodiff.derived import require_not_recorded
 from deltarule.errors import ArgumentError
 from deltarule.optim.optimizer import Optimizer
 
@@ -48,6 +49,11 @@ class Schedule:
 
     def step(self, metric: float | None = None) -> None:
         """Counts one step and sets the learning rates. Only ReduceLROnPlateau looks at the metric."""
+        require_not_recorded(
+            type(self).__name__,
+            "a compiled function cannot step a schedule",
+            "Step it after the call: the learning rate is read anew each time.",
+        )
         self.count += 1
         self._set()
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from deltarule.autodiff.tensor import Array
 from deltarule.errors import ArgumentError
 from deltarule.kernels import updates
+from deltarule.kernels.native.update_rules import SGDRule
 from deltarule.optim.optimizer import Group, Optimizer, State
 
 
@@ -71,13 +74,32 @@ class SGD(Optimizer):
                 "Try momentum=0.9.",
             )
 
+    def rule(self, group: Group) -> SGDRule:
+        return SGDRule(bool(group["momentum"]), bool(group["nesterov"]))
+
+    def slots(self, parameter: Array, state: State, group: Group) -> list[Array]:
+        if not group["momentum"]:
+            return []
+        if "momentum_buffer" not in state:
+            # The first velocity is the gradient itself: see `advance`.
+            state["momentum_buffer"], state["is_first"] = np.zeros_like(parameter), True
+        return [state["momentum_buffer"]]
+
+    def advance(self, state: State, group: Group) -> tuple[float, ...]:
+        momentum = float(group["momentum"])
+        keep, share = momentum, 1 - float(group["dampening"])
+        if state.pop("is_first", False):
+            keep, share = 0.0, 1.0
+        return float(group["lr"]), float(group["weight_decay"]), momentum, keep, share
+
     def update(self, parameter: Array, gradient: Array, state: State, group: Group) -> None:
-        gradient = updates.decayed(parameter, gradient, float(group["weight_decay"]))
+        if group["weight_decay"]:
+            gradient = updates.decayed(parameter, gradient, float(group["weight_decay"]))
         momentum = float(group["momentum"])
         direction = gradient
         if momentum:
             velocity = state.get("momentum_buffer")
-            if velocity is None:
+            if velocity is None or state.pop("is_first", False):
                 velocity = state["momentum_buffer"] = gradient.copy()
             else:
                 updates.accumulate(velocity, gradient, momentum, float(group["dampening"]))

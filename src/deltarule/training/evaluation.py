@@ -100,7 +100,7 @@ def evaluation_mode(model: Module) -> Iterator[None]:
             yield
     finally:
         for module, mode in modes:
-            object.__setattr__(module, "training", mode)
+            module.training = mode
 
 
 def evaluate(model: Module, loader: Loader, loss: Any, metrics: Metrics) -> dict[str, float]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 
 from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, ShapeError
+from deltarule.operations.creation import astype
 from deltarule.operations.cross_entropy import cross_entropy
 from deltarule.operations.losses import mse_loss
 from deltarule.operations.probability_losses import binary_cross_entropy_with_logits
@@ -53,7 +53,7 @@ def classification_loss(output: Tensor, targets: Tensor) -> Tensor:
                 f"expected a target for each output, got targets {targets.shape}, output {output.shape}",
                 "One logit per row tells two classes apart; use an output per class for more.",
             )
-        wanted = Tensor(targets._array.reshape(-1).astype(output.dtype))
+        wanted = astype(reshape(targets, (-1,)), output.dtype)
         return binary_cross_entropy_with_logits(reshape(output, (-1,)), wanted)
     return cross_entropy(output, targets)
 
@@ -65,7 +65,7 @@ def regression_loss(output: Tensor, targets: Tensor) -> Tensor:
     targets   the same shape; (n,) stands for (n, 1) where there is one output
     """
     if targets.ndim == 1 and output.shape == (*targets.shape, 1):
-        targets = Tensor(targets._array[:, np.newaxis])
+        targets = reshape(targets, (-1, 1))
     return mse_loss(output, targets)
 
 
@@ -81,7 +81,7 @@ def language_loss(output: Tensor, targets: Tensor) -> Tensor:
             f"expected logits of shape {(*targets.shape, 'tokens')}, got {output.shape}",
             "The model has to give logits for each token of its input.",
         )
-    return cross_entropy(reshape(output, (-1, output.shape[-1])), Tensor(targets._array.reshape(-1)))
+    return cross_entropy(reshape(output, (-1, output.shape[-1])), reshape(targets, (-1,)))
 
 
 TASKS: dict[str, Task] = {

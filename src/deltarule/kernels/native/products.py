@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltarule.kernels.native.batched_product import BatchedProduct
 from deltarule.kernels.native.entry import entry
 from deltarule.kernels.native.epilogue import AddBias, Epilogue
 from deltarule.kernels.native.matrix_product import Product, scratch_elements
@@ -41,7 +42,7 @@ def team_for(multiply_adds: int) -> int:
     return threads() if multiply_adds >= WORTH_A_TEAM and thread_count() > 1 else 1
 
 
-Plan = tuple[Callable[..., bool], int, bool]
+Plan = tuple[Callable[..., bool], int, int]
 
 
 @lru_cache(4096)
@@ -52,20 +53,42 @@ def _plan(
     depth: int,
     transposed_a: bool,
     transposed_b: bool,
-    epilogue: Epilogue | None,
+    biased: bool,
     team: int,
 ) -> Plan:
-    """(function, threads, whether it takes scratch memory)."""
+    """(function, threads, elements of scratch memory that it takes)."""
+    epilogue: Epilogue | None = AddBias() if biased else None
     count = team_for(rows * columns * depth)
     kind = product_kind(rows, depth, transposed_b)
     if kind == "rows" and not transposed_a:
-        return entry(RowProduct(dtype, epilogue=epilogue), True), count, False
+        return entry(RowProduct(dtype, epilogue=epilogue), True), count, 0
     packed = kind != "direct"
     routine = Product(dtype, transposed_a, transposed_b, epilogue=epilogue, packed=packed)
-    return entry(routine, True), count, True
+    return entry(routine, True), count, count * scratch_elements(processor(), dtype)
 
 
 _TYPES = {"f": "float32", "d": "float64"}
+
+
+def batched_product(a: Array, b: Array, transposed_a: bool, transposed_b: bool) -> Array | None:
+    """(aᵀ or a)[i] · (bᵀ or b)[i] for all i; None where these arrays are not for native code.
+
+    a, b   contiguous (count, rows, columns) of one float type, as they lie in memory
+    """
+    dtype = _TYPES.get(a.dtype.char)
+    if dtype is None:
+        return None
+    count = a.shape[0]
+    rows, depth = a.shape[1:] if not transposed_a else a.shape[:0:-1]
+    columns = b.shape[1] if transposed_b else b.shape[2]
+    packed = transposed_b or product_kind(rows, depth, False) == "packed"
+    function = entry(BatchedProduct(dtype, transposed_a, transposed_b, packed=packed), True)
+    team = team_for(count * rows * columns * depth)
+    out = np.empty((count, rows, columns), dtype)
+    scratch = workspace(team * scratch_elements(processor(), dtype), dtype)
+    steps = (count, a[0].size, b[0].size, rows * columns) if count else (0, 0, 0, 0)
+    sizes = (rows, columns, depth, a.shape[2], b.shape[2], columns)
+    return out if function(team, a, b, out, scratch, *sizes, *steps) else None
 
 
 def product(
@@ -88,18 +111,14 @@ def product(
     if transposed_a:
         rows, depth = depth, rows
     columns = b.shape[0] if transposed_b else b.shape[1]
-    epilogue = None if bias is None else _BIAS
-    function, count, scratched = _plan(
-        dtype, rows, columns, depth, transposed_a, transposed_b, epilogue, thread_count()
+    function, count, scratch_size = _plan(
+        dtype, rows, columns, depth, transposed_a, transposed_b, bias is not None, thread_count()
     )
     if out is None:
         out = np.empty((rows, columns), dtype)
     more = () if bias is None else (bias,)
     sizes = (rows, columns, depth, a.shape[1], b.shape[1], columns)
-    if scratched:
-        scratch = workspace(count * scratch_elements(processor(), dtype), dtype)
+    if scratch_size:
+        scratch = workspace(scratch_size, dtype)
         return out if function(count, a, b, out, scratch, *sizes, *more) else None
     return out if function(count, a, b, out, *sizes, *more) else None
-
-
-_BIAS = AddBias()

@@ -7,13 +7,14 @@ from typing import Any
 from deltarule.kernels.native.code import Code
 from deltarule.kernels.native.processor import Processor
 from deltarule.kernels.native.runtime import DECLARATIONS, RUNTIME
-from deltarule.kernels.native.values import LLVM_TYPES, Index, Pointer, Vector
+from deltarule.kernels.native.values import LLVM_TYPES, Index, Objects, Pointer, Vector
 
 
 class Routine:
     """A native function. Subclasses are frozen dataclasses: their fields are what the code is written for.
 
-    `parameters` names the arguments: "float32*" for a pointer, "index" for an integer, "float32" for a number.
+    `parameters` names the arguments: "float32*" for a pointer, "index" for an integer, "float32" for a number,
+    "objects" for a tuple of arrays, which are not checked.
     `write` writes the body; every thread of the team runs it, `code.thread` and `code.threads` say which.
     Two routines that are equal are written once.
     """
@@ -112,6 +113,12 @@ class Unit:
                     f"  %v{i} = select i1 %n{i}, ptr null, ptr %d{i}",
                     f"  store ptr %v{i}, ptr %s{i}",
                 ]
+            elif kind == "objects":
+                # The elements of a tuple follow its header.
+                lines += [
+                    f"  %v{i} = getelementptr i8, ptr %o{i}, i64 {tuple.__basicsize__}",
+                    f"  store ptr %v{i}, ptr %s{i}",
+                ]
             elif kind == "index":
                 lines += [
                     f"  %v{i} = call i64 @PyLong_AsLongLong(ptr %o{i})",
@@ -178,7 +185,7 @@ def _array_check(position: int, dtype: str) -> list[str]:
 
 
 def _llvm(kind: str) -> str:
-    if kind.endswith("*"):
+    if kind.endswith("*") or kind == "objects":
         return "ptr"
     return "i64" if kind == "index" else LLVM_TYPES[kind]
 
@@ -186,6 +193,8 @@ def _llvm(kind: str) -> str:
 def _argument(code: Code, text: str, kind: str) -> Any:
     if kind.endswith("*"):
         return Pointer(code, text, kind[:-1])
+    if kind == "objects":
+        return Objects(code, text)
     return Index(code, text) if kind == "index" else Vector(code, text, kind, 1)
 
 

@@ -123,5 +123,3 @@ def _zipped(a: Vector, b: Vector) -> Vector:
     low = [position for i in range(lanes // 2) for position in (i, lanes + i)]
     high = [position for i in range(lanes // 2, lanes) for position in (i, lanes + i)]
     return a.shuffle(b, low) + a.shuffle(b, high)
-
-

@@ -184,11 +184,34 @@ class Mask:
         ones = "true" if self.lanes == 1 else f"<{', '.join(['i1 true'] * self.lanes)}>"
         return Mask(self.code, self.code.emit(f"xor {self.kind} {self.text}, {ones}"), self.lanes)
 
+    def lane(self, position: int) -> Condition:
+        """The truth value of one lane."""
+        if self.lanes == 1:
+            return Condition(self.code, self.text)
+        text = self.code.emit(f"extractelement {self.kind} {self.text}, i32 {position}")
+        return Condition(self.code, text)
+
     def select(self, a: Any, b: Any) -> Vector:
         """a in the lanes where it is true, b in the others."""
         model = a if isinstance(a, Vector) else b
+        if model.lanes < self.lanes:
+            # A single element of each is chosen between in every lane.
+            model = b if isinstance(b, Vector) and b.lanes == self.lanes else model.spread(self.lanes)
         a, b = model.like(a), model.like(b)
         return model._made(f"select {self.kind} {self.text}, {a.kind} {a.text}, {b.kind} {b.text}")
+
+    def vector(self, dtype: str) -> Vector:
+        """1 in the lanes where it is true, else 0."""
+        return self.select(
+            *(Vector(self.code, constant(n, dtype, self.lanes), dtype, self.lanes) for n in (1, 0))
+        )
+
+    def any(self) -> Condition:
+        """Whether it is true in any lane."""
+        if self.lanes == 1:
+            return Condition(self.code, self.text)
+        bits = self.code.emit(f"bitcast {self.kind} {self.text} to i{self.lanes}")
+        return Condition(self.code, self.code.emit(f"icmp ne i{self.lanes} {bits}, 0"))
 
 
 class Vector:
@@ -206,13 +229,17 @@ class Vector:
         return Vector(self.code, self.code.emit(text), self.dtype, self.lanes)
 
     def like(self, value: Any) -> Vector:
-        """A number or a single element as a vector such as this one."""
+        """A number, a single element or a mask (1 and 0) as a vector such as this one."""
+        if isinstance(value, Mask):
+            value = value.vector(self.dtype)
         if isinstance(value, Vector):
             assert value.dtype == self.dtype, (value.dtype, self.dtype)
             return value if value.lanes == self.lanes else value.spread(self.lanes)
         return Vector(self.code, constant(value, self.dtype, self.lanes), self.dtype, self.lanes)
 
     def _with(self, word: str, other: Any, swapped: bool = False) -> Vector:
+        if isinstance(other, Mask):
+            other = other.vector(self.dtype)
         if isinstance(other, Vector) and other.lanes > self.lanes:
             return other._with(word, self, not swapped)
         a, b = self, self.like(other)
@@ -242,6 +269,10 @@ class Vector:
 
     def __rtruediv__(self, other: Any) -> Vector:
         return self._with("div", other, swapped=True)
+
+    def remainder(self, other: Any) -> Vector:
+        """What dividing floats leaves, with the sign of self. Exact, and slow: the C library computes it."""
+        return self._with("rem", other)
 
     def __neg__(self) -> Vector:
         if self.is_float:
@@ -285,6 +316,10 @@ class Vector:
     def fma(self, factor: Any, addend: Any) -> Vector:
         """self · factor + addend, rounded once."""
         return self.function("fma", factor, addend)
+
+    def times(self, other: Any) -> Vector:
+        """self · other, rounded by itself: never fused with an addition that follows."""
+        return self._made(f"fmul {self.kind} {self.text}, {self.like(other).text}")
 
     def larger(self, other: Any) -> Vector:
         """The larger of two; `other` where either is NaN. One instruction."""
@@ -343,6 +378,12 @@ class Vector:
             return self
         text = self.code.emit(f"extractelement {self.kind} {self.text}, i32 {position}")
         return Vector(self.code, text, self.dtype, 1)
+
+    def with_lane(self, position: int, value: Vector) -> Vector:
+        """The same but for one element."""
+        if self.lanes == 1:
+            return value
+        return self._made(f"insertelement {self.kind} {self.text}, {value.kind} {value.text}, i32 {position}")
 
     def shuffle(self, other: Vector, positions: list[int]) -> Vector:
         """Elements of the two by position: 0 … n−1 of this one, n … of the other."""
@@ -511,6 +552,24 @@ class Pointer:
             (result.kind, result.text),
         )
         return Vector(self.code, text, self.dtype, lanes)
+
+
+class Objects:
+    """The elements of a tuple of arrays."""
+
+    kind = "ptr"
+
+    def __init__(self, code: Code, text: str):
+        self.code, self.text = code, text
+
+    def array(self, position: int | Index, dtype: str) -> Pointer:
+        """The address of the elements of one array."""
+        where = Index.of(self.code, position).text
+        place = self.code.emit(f"getelementptr ptr, ptr {self.text}, i64 {where}")
+        array = self.code.emit(f"load ptr, ptr {place}")
+        # It stands right behind CPython's object header.
+        held = self.code.emit(f"getelementptr i8, ptr {array}, i64 {object.__basicsize__}")
+        return Pointer(self.code, self.code.emit(f"load ptr, ptr {held}"), dtype)
 
 
 def _suffix(dtype: str) -> str:

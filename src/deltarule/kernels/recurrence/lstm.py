@@ -7,10 +7,12 @@ the recurrence; gates are computed in place and kept for the way back.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from deltarule.kernels.native import recurrence as native
+from deltarule.kernels.native.recurrence_cells import LongShortTerm
 from deltarule.kernels.recurrence.layout import (
     Array,
     batch_major,
@@ -26,7 +28,7 @@ from deltarule.kernels.recurrence.layout import (
 
 
 class Saved(NamedTuple):
-    """What the way back needs, time-major in the order of computation."""
+    """What the way back in NumPy needs, time-major in the order of computation."""
 
     inputs: Array
     states: Array
@@ -34,6 +36,9 @@ class Saved(NamedTuple):
     gates: Array
     squashed: Array
     mask: Array | None
+
+
+_CELL = LongShortTerm()
 
 
 def forward(
@@ -47,8 +52,46 @@ def forward(
     mask: Array | None = None,
     *,
     reverse: bool = False,
-) -> tuple[tuple[Array, Array, Array], Saved]:
+) -> tuple[tuple[Array, Array, Array], Saved | native.Saved]:
     """((output, last hidden state, last cell state), what backward needs)."""
+    found: Any = native.forward(_CELL, x, (h0, c0), weight_ih, weight_hh, bias_ih, bias_hh, mask, reverse)
+    if found is not None:
+        return found
+    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
+    return plain_forward(x, h0, c0, *weights, mask, reverse=reverse)
+
+
+def backward(
+    saved: Saved | native.Saved,
+    weight_ih: Array,
+    weight_hh: Array,
+    grad_output: Array,
+    grad_h_n: Array,
+    grad_c_n: Array,
+    needs: tuple[bool, ...],
+    *,
+    reverse: bool = False,
+) -> tuple[Array | None, ...]:
+    """Gradients of x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh; those not needed may be None."""
+    grad_last = (grad_h_n, grad_c_n)
+    if isinstance(saved, native.Saved):
+        return native.backward(saved, weight_ih, weight_hh, grad_output, grad_last, needs, reverse)
+    return plain_backward(saved, weight_ih, weight_hh, grad_output, *grad_last, needs, reverse=reverse)
+
+
+def plain_forward(
+    x: Array,
+    h0: Array,
+    c0: Array,
+    weight_ih: Array,
+    weight_hh: Array,
+    bias_ih: Array,
+    bias_hh: Array,
+    mask: Array | None = None,
+    *,
+    reverse: bool = False,
+) -> tuple[tuple[Array, Array, Array], Saved]:
+    """The same in NumPy, for all types."""
     columns = mask_columns(mask, reverse)
     inputs = without_padding(time_major(x, reverse), columns)
     hidden = weight_hh.shape[1]
@@ -85,7 +128,7 @@ def forward(
     return last, Saved(inputs, states, cells, gates, squashed, columns)
 
 
-def backward(
+def plain_backward(
     saved: Saved,
     weight_ih: Array,
     weight_hh: Array,
@@ -96,7 +139,7 @@ def backward(
     *,
     reverse: bool = False,
 ) -> tuple[Array | None, ...]:
-    """Gradients of x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh; those not needed may be None."""
+    """The same in NumPy, after plain_forward."""
     inputs, states, cells, gates, squashed, columns = saved
     hidden = weight_hh.shape[1]
     upstream = time_major(grad_output, reverse)

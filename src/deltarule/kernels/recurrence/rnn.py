@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from deltarule.kernels.native import recurrence as native
+from deltarule.kernels.native.recurrence_cells import Elman
 from deltarule.kernels.recurrence.layout import (
     Array,
     batch_major,
@@ -19,11 +21,14 @@ from deltarule.kernels.recurrence.layout import (
 
 
 class Saved(NamedTuple):
-    """What the way back needs, time-major in the order of computation."""
+    """What the way back in NumPy needs, time-major in the order of computation."""
 
     inputs: Array
     states: Array
     mask: Array | None
+
+
+_CELLS = {name: Elman(name) for name in ("tanh", "relu")}
 
 
 def forward(
@@ -37,8 +42,57 @@ def forward(
     *,
     nonlinearity: str = "tanh",
     reverse: bool = False,
-) -> tuple[tuple[Array, Array], Saved]:
+) -> tuple[tuple[Array, Array], Saved | native.Saved]:
     """((output, last hidden state), what backward needs)."""
+    found: Any = native.forward(
+        _CELLS[nonlinearity], x, (h0,), weight_ih, weight_hh, bias_ih, bias_hh, mask, reverse
+    )
+    if found is not None:
+        return found
+    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
+    return plain_forward(x, h0, *weights, mask, nonlinearity=nonlinearity, reverse=reverse)
+
+
+def backward(
+    saved: Saved | native.Saved,
+    weight_ih: Array,
+    weight_hh: Array,
+    grad_output: Array,
+    grad_h_n: Array,
+    needs: tuple[bool, ...],
+    *,
+    nonlinearity: str = "tanh",
+    reverse: bool = False,
+) -> tuple[Array | None, ...]:
+    """Gradients of x, h0, weight_ih, weight_hh, bias_ih, bias_hh; those not needed may be None."""
+    grad_last = (grad_h_n,)
+    if isinstance(saved, native.Saved):
+        return native.backward(saved, weight_ih, weight_hh, grad_output, grad_last, needs, reverse)
+    return plain_backward(
+        saved,
+        weight_ih,
+        weight_hh,
+        grad_output,
+        *grad_last,
+        needs,
+        nonlinearity=nonlinearity,
+        reverse=reverse,
+    )
+
+
+def plain_forward(
+    x: Array,
+    h0: Array,
+    weight_ih: Array,
+    weight_hh: Array,
+    bias_ih: Array,
+    bias_hh: Array,
+    mask: Array | None = None,
+    *,
+    nonlinearity: str = "tanh",
+    reverse: bool = False,
+) -> tuple[tuple[Array, Array], Saved]:
+    """The same in NumPy, for all types."""
     columns = mask_columns(mask, reverse)
     inputs = without_padding(time_major(x, reverse), columns)
     driven = project(inputs, weight_ih)
@@ -62,7 +116,7 @@ def forward(
     return (batch_major(visible, reverse), states[-1].copy()), Saved(inputs, states, columns)
 
 
-def backward(
+def plain_backward(
     saved: Saved,
     weight_ih: Array,
     weight_hh: Array,
@@ -73,7 +127,7 @@ def backward(
     nonlinearity: str = "tanh",
     reverse: bool = False,
 ) -> tuple[Array | None, ...]:
-    """Gradients of x, h0, weight_ih, weight_hh, bias_ih, bias_hh; those not needed may be None."""
+    """The same in NumPy, after plain_forward."""
     inputs, states, columns = saved
     upstream = time_major(grad_output, reverse)
     grad_state = grad_h_n.copy()

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.conversion import as_tensor
+from deltarule.autodiff.derived import derived
 from deltarule.autodiff.operation import Shape
-from deltarule.autodiff.tensor import Tensor
+from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import DTypeError, ShapeError
 from deltarule.operations.elementwise import promote
 
@@ -103,14 +104,17 @@ def prepared(
 
 def constant_mask(who: str, mask: Any) -> Tensor:
     """A mask of zeros and ones as a boolean constant. Raises DTypeError for anything else."""
-    array = as_tensor(mask)._array
-    if array.dtype.kind == "b":
-        return Tensor(array)
-    chosen = array == 1
-    if not np.all(chosen | (array == 0)):
+    given = as_tensor(mask)
+    return given.detach() if given.dtype.kind == "b" else derived(_chosen, given, who=who)
+
+
+def _chosen(mask: Array, *, who: str) -> Array:
+    """Where a mask of zeros and ones is 1."""
+    chosen = mask == 1
+    if not np.all(chosen | (mask == 0)):
         raise DTypeError(
             who,
             "mask expected zeros and ones (or booleans), got other numbers",
             "Lengths are another option.",
         )
-    return Tensor(chosen)
+    return chosen

@@ -74,6 +74,10 @@ class SequenceGroup(RecurrentGroup):
     looped = True
     cell: ClassVar[Operation]
 
+    def __init__(self) -> None:
+        # Not the last states, which are copies: someone may write into them before the way back.
+        self.reads = (*self.inputs, self.outputs[0])  # type: ignore[misc]
+
     def shape(self, *shapes: Shape, **parameters: Any) -> Any:
         self.require(shapes)
         batch, steps, _ = shapes[0]

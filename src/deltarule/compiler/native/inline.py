@@ -1,0 +1,64 @@
+"""The call of a native step as lines of Python, for a replay that is written for one recording."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltarule.compiler.native.native_program import NativeProgram
+from deltarule.kernels.native.team import threads
+
+Array = NDArray[Any]
+
+# Bytes from which the memory of a result is taken again once nobody holds it: new memory of this size comes
+# from the system, page by page.
+_WORTH_KEEPING = 1 << 15
+
+
+class Memory:
+    """Arrays for one result, call after call: two that take turns, unless somebody still holds them."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any):
+        self.shape, self.dtype = shape, dtype
+        self.held: list[Array] = []
+
+    def take(self) -> Array:
+        """An array that nobody else holds; its elements are anything."""
+        for array in self.held:
+            # Three: the list, the name here, and the argument.
+            if sys.getrefcount(array) == 3:
+                return array
+        array = np.empty(self.shape, self.dtype)
+        self.held = [*self.held[-1:], array]
+        return array
+
+
+def lines_of(native: NativeProgram, name: Callable[[Any], str], given: list[str]) -> tuple[list[str], list[str]]:
+    """(statements that run an all-native program, expressions of its answers).
+
+    name    gives an object a name that the statements may use
+    given   expressions of the input arrays
+    """
+    lines = [f"{name(number)}[()] = {name(function)}()" for number, function in native.numbers]
+    made = []
+    for i, (shape, dtype) in enumerate(native.result_types):
+        if np.dtype(dtype).itemsize * int(np.prod(shape)) >= _WORTH_KEEPING:
+            lines.append(f"r{i} = {name(Memory(shape, dtype).take)}()")
+        else:
+            lines.append(f"r{i} = {name(np.empty)}({shape!r}, {name(dtype)})")
+        made.append(f"r{i}")
+    count = "1"
+    if native.threads > 1:
+        count = f"min({name(threads)}(), {native.threads})"
+    inputs = [given[position] for position in native.input_positions]
+    step, table = name(native.parts[0]), name(native.addresses)
+    lines.append(f"if not {step}({', '.join([count, table, *inputs, *made])}):")
+    contiguous = name(np.ascontiguousarray)
+    copies = [f"{contiguous}({each})" for each in inputs]
+    again = f"{step}({', '.join([count, table, *copies, *made])})"
+    lines += [f"    if not {again}:", "        raise AssertionError('arrays that the recording did not see')"]
+    return lines, [f"r{each}" for each in native.answers]

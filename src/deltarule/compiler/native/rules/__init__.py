@@ -1,0 +1,1 @@
+"""How each operation's value and gradient become native calls: one family a file, entered in `RULES`."""

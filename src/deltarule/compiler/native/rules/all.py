@@ -1,0 +1,31 @@
+"""Every rule: importing this file enters them all."""
+
+from deltarule.compiler.native.rules import (
+    attention,
+    convolution,
+    elementwise,
+    gathering,
+    losses,
+    pooling,
+    products,
+    recurrence,
+    rows,
+    shapes,
+    updates,
+)
+from deltarule.compiler.native.rules.registry import RULES
+
+__all__ = [
+    "RULES",
+    "attention",
+    "convolution",
+    "elementwise",
+    "gathering",
+    "losses",
+    "pooling",
+    "products",
+    "recurrence",
+    "rows",
+    "shapes",
+    "updates",
+]

@@ -1,0 +1,41 @@
+"""The table of rules, and what rules share: `@rule(kind, names)` enters one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from deltarule.compiler.native.lowering import Lowering, Rule
+from deltarule.compiler.program import Instruction
+
+RULES: dict[tuple[str, str], Rule] = {}
+
+FLOATS = ("float32", "float64")
+
+
+def rule(kind: str, *names: str) -> Callable[[Rule], Rule]:
+    """Enters a function as the rule of instructions of this kind and these operations."""
+
+    def enter(function: Rule) -> Rule:
+        for name in names:
+            assert (kind, name) not in RULES, (kind, name)
+            RULES[kind, name] = function
+        return function
+
+    return enter
+
+
+def all_of(values: Any, *dtypes: str) -> bool:
+    """Whether all of these values are arrays of one of the types."""
+    return all(value.dtype is not None and value.dtype.name in dtypes for value in values)
+
+
+def remember(lowering: Lowering, instruction: Instruction, note: Any) -> None:
+    """Keeps what the gradient's rule will need of the forward one: views of what was saved."""
+    lowering.notes[id(instruction)] = note
+
+
+def remembered(lowering: Lowering, instruction: Instruction) -> Any:
+    """What the forward rule kept; None if the forward instruction was not lowered."""
+    forward = instruction.forward
+    return None if forward is None else lowering.notes.get(id(forward))
