@@ -169,7 +169,8 @@ TABLES = {
     "ERROR_SMALL": ("erf s / s − 1 in s², s ≤ 1", error_small, ZERO, ONE, 6, 12),
     "ERROR_EXPONENT": ("ln(1 − erf s), 1 ≤ s ≤ 4", error_exponent, ONE, Decimal(4), 8, None),
     "COMPLEMENT": (
-        "(1 + 2x) eˣˣ erfc x in (x − 4)/(x + 4), 0.4 ≤ x ≤ 28", complement, mapped("0.4"), mapped("28"), None, 21,
+        "(1 + 2x) eˣˣ erfc x in (x − 4)/(x + 4), 0.4 ≤ x ≤ 28", complement, mapped("0.4"), mapped("28"),
+        None, 21,
     ),
 }  # fmt: skip
 

@@ -167,7 +167,8 @@ def test_embedding_and_attention_with_masks() -> None:
         return mask
 
     calls = [(whole(7, 3, 5, seed=k), padding(k) if k else padding(k) & False) for k in range(6)]
-    require_equal(training(Reader, lambda model, *inputs: squared(model(*inputs)), dr.optim.Adam), calls)
+    # Not Adam, which makes large steps of the rounding errors in gradients that are 0 (of the keys' bias).
+    require_equal(training(Reader, lambda model, *inputs: squared(model(*inputs))), calls)
 
 
 def test_lengths_of_sequences() -> None:

@@ -12,7 +12,7 @@ import deltarule as dr
 from deltarule.autodiff.backward import gradients
 from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import CompileError
-from tests.compiler.harness import compile_exactly
+from tests.compiler.harness import compile_exactly, same_elements
 from tests.operations.cases import CASES
 from tests.operations.harness import Case, outputs_of, weights_for
 
@@ -51,8 +51,7 @@ def derivatives(case: Case, inputs: list[Tensor], twice: bool) -> list[Any]:
 def same(expected: Any, found: Any) -> bool:
     expected, found = outputs_of(tuple(expected)), outputs_of(tuple(found))
     return len(expected) == len(found) and all(
-        one.dtype == other.dtype
-        and np.array_equal(one.numpy(), other.numpy(), equal_nan=one.dtype.kind in "fc")
+        one.dtype == other.dtype and same_elements(one.numpy(), other.numpy())
         for one, other in zip(expected, found, strict=True)
     )
 

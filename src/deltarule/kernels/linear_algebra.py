@@ -10,7 +10,6 @@ import numpy as np
 from deltarule.kernels.native.products import batched_product, product
 from deltarule.kernels.reductions import add_up
 
-
 # Elements of a stack of matrices below which NumPy's call is the cheaper one.
 SMALL_STACK = 2048
 

@@ -24,6 +24,7 @@ from deltarule.compiler.native.cluster import (
 from deltarule.compiler.native.epilogue import FusedEpilogue
 from deltarule.compiler.native.plan import Call, Shape, Storage, View, contiguous_strides
 from deltarule.compiler.program import Instruction, Place, Program, Value
+from deltarule.compiler.program import Rule as PlainRule
 from deltarule.kernels.native.loop_nest import LoopNest, Operand, simplified
 from deltarule.kernels.native.processor import SIZES
 
@@ -450,9 +451,10 @@ class Lowering:
     def run(self, python: Callable[[Lowering, Instruction], None]) -> None:
         """Lowers every instruction; `python` takes those that have no native form."""
         for instruction in self.program.instructions:
-            rule = self.rules.get((instruction.kind, instruction.name)) or self.rules.get(
-                (instruction.kind, "")
-            )
+            kind = instruction.kind
+            if kind == "forward" and isinstance(instruction.operation, PlainRule):
+                kind = "plain"
+            rule = self.rules.get((kind, instruction.name))
             if rule is not None and rule(self, instruction):
                 self.lowered.add(id(instruction))
                 continue

@@ -71,6 +71,9 @@ class NativeProgram:
             lowering.before.append(instruction)
             for value in instruction.makes():
                 self._define(lowering, value)
+                if value in lowering.views:
+                    # Written before the first call.
+                    lowering.views[value].storage.first = 0
             return
         reads = list(instruction.reads())
         arguments: list[Any] = []

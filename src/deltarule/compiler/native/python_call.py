@@ -53,7 +53,7 @@ def run(instruction: Instruction, read: Read) -> list[tuple[Value, Any]]:
         Located(instruction.operation, instruction.scope)(*inputs, **instruction.parameters)
         return []
     if kind == "update":
-        Updating(instruction)(inputs[0], inputs[1])
+        Updating([instruction])((inputs[0], inputs[1]))
         return []
     assert kind == "write", kind
     key = _key(instruction.parameters["key"], read)

@@ -25,7 +25,7 @@ _TYPES = {"f": "float32", "d": "float64", "?": "bool"}
 # Bytes that are read and written, and elements of a function that takes long, from which a second thread
 # repays its start: about ten microseconds of work.
 _WORTH_A_TEAM_BYTES = 1_000_000
-_WORTH_A_TEAM_DEAR = 40_000
+_WORTH_A_TEAM_DEAR = 60_000
 
 # Elements from which native code is faster than NumPy's: where a formula has functions that take long (exp,
 # say) among others, where it is one such function, where it has several steps, each of which is a pass for

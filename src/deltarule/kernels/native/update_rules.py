@@ -116,7 +116,7 @@ class RMSpropRule(Rule):
 
 @dataclass(frozen=True)
 class AdamRule(Rule):
-    """States: both moments, with amsgrad the largest second one. `kept` is the share of θ that AdamW leaves."""
+    """States: both moments, with amsgrad the largest second one. `kept` is what AdamW leaves of θ."""
 
     amsgrad: bool = False
 

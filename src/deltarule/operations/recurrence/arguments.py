@@ -94,11 +94,13 @@ def prepared(
 ) -> tuple[Tensor, ...]:
     """All inputs as tensors of one floating type; absent states and biases are constant zeros."""
     x, weight_ih, weight_hh = as_tensor(x), as_tensor(weight_ih), as_tensor(weight_hh)
-    zero_state = Tensor(np.zeros((*x.shape[:1], *weight_hh.shape[1:]), weight_hh.dtype))
-    zero_bias = Tensor(np.zeros(weight_hh.shape[:1], weight_hh.dtype))
-    operands = [x, *(zero_state if state is None else state for state in states), weight_ih, weight_hh]
-    operands += [zero_bias if bias is None else bias for bias in (bias_ih, bias_hh)]
-    tensors = promote(tuple(operands), True, who)
+    if any(state is None for state in states):
+        zero_state = Tensor(np.zeros((*x.shape[:1], *weight_hh.shape[1:]), weight_hh.dtype))
+        states = [zero_state if state is None else state for state in states]
+    if bias_ih is None or bias_hh is None:
+        zero_bias = Tensor(np.zeros(weight_hh.shape[:1], weight_hh.dtype))
+        bias_ih, bias_hh = (zero_bias if bias is None else bias for bias in (bias_ih, bias_hh))
+    tensors = promote((x, *states, weight_ih, weight_hh, bias_ih, bias_hh), True, who)
     return tensors if mask is None else (*tensors, constant_mask(who, mask))
 
 

@@ -103,7 +103,8 @@ for _name, _operation in REGISTRY.items():
         RULES["gradient", _name] = _gradient
 
 
-@rule("forward", "astype", "as_type")
+@rule("plain", "as_type")
+@rule("forward", "astype")
 def _astype(lowering: Lowering, instruction: Instruction) -> bool:
     (x,), (output,) = instruction.inputs, instruction.outputs
     if output is None or not all_of((x, output), "float32", "float64", "int64", "int32"):
@@ -349,7 +350,7 @@ def _add_at(lowering: Lowering, instruction: Instruction) -> bool:
     return True
 
 
-@rule("forward", "one_more")
+@rule("plain", "one_more")
 def _one_more(lowering: Lowering, instruction: Instruction) -> bool:
     """A counter of batches."""
     (x,), (output,) = instruction.inputs, instruction.outputs

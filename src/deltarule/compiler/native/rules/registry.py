@@ -14,7 +14,10 @@ FLOATS = ("float32", "float64")
 
 
 def rule(kind: str, *names: str) -> Callable[[Rule], Rule]:
-    """Enters a function as the rule of instructions of this kind and these operations."""
+    """Enters a function as the rule of instructions of this kind and these operations.
+
+    kind   that of the instruction, or "plain" for a function of arrays in the role of an operation
+    """
 
     def enter(function: Rule) -> Rule:
         for name in names:

@@ -166,6 +166,8 @@ def _batch_norm(lowering: Lowering, instruction: Instruction) -> bool:
     (output,) = instruction.outputs
     if output is None or not _one_type(*instruction.inputs) or x.shape is None or 0 in x.shape:
         return False
+    if not all(_follows(each) for each in lowering.program.instructions if instruction.saved in each.inputs):
+        return False
     assert x.dtype is not None
     dtype, columns = x.dtype.name, x.shape[1]
     rows = math.prod(x.shape) // columns
@@ -195,16 +197,22 @@ def _batch_norm(lowering: Lowering, instruction: Instruction) -> bool:
     return True
 
 
-@rule("forward", "moved_mean", "moved_variance")
+def _follows(instruction: Instruction) -> bool:
+    """Whether it moves a running statistic by a known share, which has a rule."""
+    if instruction.name not in ("moved_mean", "moved_variance"):
+        return False
+    momentum = instruction.inputs[2]
+    return momentum.kind == "constant" and isinstance(momentum.array, (int, float))
+
+
+@rule("plain", "moved_mean", "moved_variance")
 def _moved(lowering: Lowering, instruction: Instruction) -> bool:
     """The running statistics of batch normalisation, from what its forward rule left."""
     running, statistics, momentum = instruction.inputs
     (output,) = instruction.outputs
     makers = [each for each in lowering.program.instructions if each.saved is statistics]
     note = lowering.notes.get(id(makers[0])) if makers else None
-    if output is None or note is None or momentum.kind != "constant" or not _one_type(running, output):
-        return False
-    if not isinstance(momentum.array, (int, float)):
+    if output is None or note is None or not _follows(instruction) or not _one_type(running, output):
         return False
     mean, variance, *_ = note
     share = float(momentum.array)
