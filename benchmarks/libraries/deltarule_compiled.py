@@ -16,10 +16,11 @@ class Training(deltarule.Training):
         super().__init__(row)
 
         def step(x: Any, y: Any) -> Any:
-            self.optimizer.zero_grad()
             loss = self.loss(self.model(x), y)
             loss.backward()
             self.optimizer.step()
+            # Gradients that nobody can see after the step need no memory.
+            self.optimizer.zero_grad()
             return loss
 
         self.compiled = dr.compile(step)

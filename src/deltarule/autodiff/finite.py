@@ -21,6 +21,10 @@ from deltarule.autodiff.tensor import Array, Tensor
 _LARGE = 10_000
 
 
+class NotFinite(Exception):
+    """Ends a training step before anything is updated; whoever catches it looks for the place."""
+
+
 @dataclass(frozen=True)
 class NonFinite:
     """Where NaN or infinity first appeared.
@@ -79,6 +83,12 @@ def is_finite(array: Array) -> bool:
             if np.isfinite(np.dot(flat, flat)):
                 return True
     return bool(np.isfinite(array).all())
+
+
+def require_finite(*arrays: Array) -> None:
+    """Raises NotFinite if an element of any of them is NaN or infinite."""
+    if not all([is_finite(array) for array in arrays]):
+        raise NotFinite
 
 
 def locate_nonfinite(loss: Tensor) -> NonFinite | None:

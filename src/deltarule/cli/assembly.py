@@ -191,4 +191,6 @@ def build_trainer(
         callbacks=[*([EarlyStopping(patience)] if patience else []), *callbacks],
         run_folder=run_folder,
         save_steps=config["checkpoint_every"],
+        # A run from before there was a compiler goes on without it.
+        compile=config.get("compile", False),
     )

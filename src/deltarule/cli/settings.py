@@ -74,6 +74,7 @@ def settle(dataset: Dataset, given: dict[str, Any]) -> dict[str, Any]:
         "monitor": _monitor(dataset, given),
         "seed": _or(given["seed"], 0),
         "dtype": _or(given["dtype"], "float32"),
+        "compile": not given["no_compile"],
         "checkpoint_every": given["checkpoint_every"],
     }
 

@@ -138,11 +138,11 @@ def run(folder: RunFolder, dataset: Dataset, display: Display, resuming: bool = 
             "model": config["model"]["name"],
             "parameters": sum(each.size for each in model.parameters()),
             "data": dataset.name,
-            "notes": list(dataset.notes),
+            "notes": [*dataset.notes, *trainer.notes],
             "run_folder": str(folder.path),
         }
     )
-    conclude(display, folder, config, results)
+    conclude(display, folder, config, results, trainer)
     return OK
 
 
@@ -210,12 +210,16 @@ def training_sentence(config: dict[str, Any]) -> str:
     )
 
 
-def conclude(display: Display, folder: RunFolder, config: dict[str, Any], results: dict[str, Any]) -> None:
+def conclude(
+    display: Display, folder: RunFolder, config: dict[str, Any], results: dict[str, Any], trainer: Trainer
+) -> None:
     """Say how good the network is, where it is, and what can be typed next."""
     path = _typed(folder.path)
     display.say("")
     best = f"best epoch {results['best_epoch']}"
     display.say(f"done in {duration(results['seconds'])}: {results['stop_reason']}; {best}")
+    for note in trainer.notes:
+        display.say(f"  {note}")
     part = next(part for part in ("test_", "validation_", "train_") if f"{part}loss" in results)
     metrics = [name for name in ordered(results) if name.startswith(part)]
     width = max(len(said(name)) for name in metrics)

@@ -109,6 +109,11 @@ UPDATES = (
         help="Threads of matrix products.  [default: 1 for a small network, else all]",
     ),
     click.option(
+        "--no-compile",
+        is_flag=True,
+        help="Run every operation by itself, as the formulas say it.  [default: compile what pays]",
+    ),
+    click.option(
         "--dtype", type=click.Choice(["float32", "float64"]), help="Type of the weights.  [default: float32]"
     ),
 )

@@ -28,7 +28,7 @@ from deltarule.errors import CompileError, CompileWarning
 MOST_PROGRAMS = 8
 
 
-class _Entry:
+class Entry:
     """A recording with its text and what runs it."""
 
     def __init__(self, recorded: Recorded, guards: Guards, source: Source, native: bool):
@@ -59,7 +59,7 @@ class Compiled:
         self.native = native
         self.recordings = 0
         self.replays = 0
-        self._entries: list[_Entry] = []
+        self._entries: list[Entry] = []
         # Recordings that the next one of the same arguments must agree with.
         self._waiting: list[Recorded] = []
         # Recordings since the last one that agreed with an earlier one.
@@ -123,6 +123,14 @@ class Compiled:
     # ---- recording
 
     def _record(self, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        answer, recorded, guards, source = self.recorded(arguments, options)
+        self._keep(recorded, guards, source)
+        return answer
+
+    def recorded(
+        self, arguments: tuple[Any, ...], options: dict[str, Any]
+    ) -> tuple[Any, Recorded, Guards, Source]:
+        """Calls the function as it is: its result, and what an Entry is made from."""
         leaves = leaves_of(arguments, options)
         surroundings = Surroundings(self.function, [value for _, _, value in leaves])
         count = len(arguments)
@@ -162,8 +170,7 @@ class Compiled:
         source = Source(recorded.program, tracer.names, self._name)
         self._latest = source
         guards = Guards(recorded, leaves, (count, tuple(options)), surroundings)
-        self._keep(recorded, guards, source)
-        return answered(answer)
+        return answered(answer), recorded, guards, source
 
     def _require_leaf(self, tensor: Tensor, name: str) -> None:
         if tensor.node is not None:
@@ -184,7 +191,7 @@ class Compiled:
             found = differences(earlier, recorded)
             if not found:
                 self._waiting.remove(earlier)
-                self._entries.insert(0, _Entry(recorded, guards, source, self.native))
+                self._entries.insert(0, Entry(recorded, guards, source, self.native))
                 self._fruitless = 0
                 return
             self._reason = found[0]

@@ -92,7 +92,10 @@ class Optimizer:
         return []
 
     def advance(self, state: State, group: Group) -> tuple[float, ...]:
-        """Counts a step in the state, and answers the rule's numbers for it."""
+        """Counts a step in the state, and answers the rule's numbers for it.
+
+        A rule without arrays of state counts nothing: it is asked once for all parameters of a group.
+        """
         return ()
 
     # ---- steps
@@ -103,6 +106,9 @@ class Optimizer:
         for group in self.param_groups:
             self.check(group)
             moved: list[Tensor] = []
+            arrays: list[Array] = []
+            gradients: list[Array] = []
+            states: list[State] = []
             for parameter in group["params"]:
                 collected = parameter._grad if tracer is None else parameter.grad
                 if collected is None:
@@ -114,27 +120,26 @@ class Optimizer:
                         f"a gradient has shape {gradient.shape}, its parameter {array.shape}",
                         "backward() gives the right one; check what was assigned to .grad.",
                     )
-                if parameter not in self.state:
-                    self.state[parameter] = {}
+                state = self.state.get(parameter)
+                if state is None:
+                    state = self.state[parameter] = {}
                 if tracer is not None:
                     tracer.update(self, group, parameter)
+                    # A tracer may have given the parameter another array to be written into.
+                    array, gradient = parameter._array, parameter._grad._array  # type: ignore[union-attr]
                 moved.append(parameter)
+                arrays.append(array)
+                gradients.append(gradient)
+                states.append(state)
             if moved:
-                self._move(moved, group)
-
-    def _move(self, moved: list[Tensor], group: Group) -> None:
-        """Updates these parameters of a group: in one native call if the rule and the arrays allow it."""
-        arrays = [parameter._array for parameter in moved]
-        gradients = [parameter._grad._array for parameter in moved]  # type: ignore[union-attr]
-        states = [self.state[parameter] for parameter in moved]
-        self.update_arrays(arrays, gradients, states, group)
-        for parameter in moved:
-            parameter._version[0] += 1
+                self.update_arrays(arrays, gradients, states, group)
+                for parameter in moved:
+                    parameter._version[0] += 1
 
     def update_arrays(
         self, arrays: list[Array], gradients: list[Array], states: list[State], group: Group
     ) -> None:
-        """`update` of several parameters of a group, in place."""
+        """`update` of several parameters of a group, in place: one native call if the rule and the arrays allow it."""
         if not self._update_together(arrays, gradients, states, group):
             for array, gradient, state in zip(arrays, gradients, states, strict=True):
                 self.update(array, gradient, state, group)
@@ -145,6 +150,9 @@ class Optimizer:
         rule = self.rule(group)
         if rule is None or not updating.fit(arrays) or not updating.fit(gradients, arrays[0].dtype):
             return False
+        if not rule.states:
+            updating.update_all(rule, arrays, gradients, (), [self.advance(states[0], group)])
+            return True
         slots = [self.slots(array, state, group) for array, state in zip(arrays, states, strict=True)]
         by_slot = list(zip(*slots, strict=True))
         if not all(updating.fit(each, arrays[0].dtype) for each in by_slot):
@@ -255,6 +263,8 @@ class Optimizer:
     def require_at_least(self, group: Group, option: str, least: float) -> None:
         """Raises ArgumentError unless the option is a finite number of at least `least`."""
         value = group[option]
+        if type(value) is float and least <= value < math.inf:
+            return
         if not isinstance(value, (int, float, np.floating, np.integer)) or not least <= value < math.inf:
             raise ArgumentError(self._who, f"{option} expected at least {least:g}, got {value!r}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,9 @@ from deltarule.errors import ArgumentError
 from deltarule.kernels import updates
 from deltarule.kernels.native.update_rules import SGDRule
 from deltarule.optim.optimizer import Group, Optimizer, State
+
+# Momentum, Nesterov -> rule.
+_RULES = {flags: SGDRule(*flags) for flags in itertools.product((False, True), repeat=2)}
 
 
 class SGD(Optimizer):
@@ -75,7 +79,7 @@ class SGD(Optimizer):
             )
 
     def rule(self, group: Group) -> SGDRule:
-        return SGDRule(bool(group["momentum"]), bool(group["nesterov"]))
+        return _RULES[bool(group["momentum"]), bool(group["nesterov"])]
 
     def slots(self, parameter: Array, state: State, group: Group) -> list[Array]:
         if not group["momentum"]:

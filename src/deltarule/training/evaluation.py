@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
 
+from deltarule.autodiff.derived import number
 from deltarule.autodiff.recording import no_grad
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, DTypeError
@@ -119,16 +121,28 @@ def evaluate(model: Module, loader: Loader, loss: Any, metrics: Metrics) -> dict
     (1.0, 0.3133)
     """
     require_loader(loader, "evaluate")
+    measure(model, loader, functools.partial(score, model, loss), metrics)
+    return metrics.results()
+
+
+def score(
+    model: Module, loss: Any, batch: Tensor, wanted: Tensor, state: Any, carries: bool
+) -> tuple[Tensor, float, Any]:
+    """(output, loss, state for the next batch if one is carried) of a batch."""
+    output, state = forward(model, batch, state)
+    return output, number(loss(output, wanted)), detached(state) if carries else None
+
+
+def measure(model: Module, loader: Loader, scored: Callable[..., Any], metrics: Metrics) -> None:
+    """Fills metrics from what scored(batch, targets, state, carries) gives for every batch of a loader."""
     dtype = model_dtype(model)
     carries = carries_state(loader)
     state = None
     with evaluation_mode(model):
         for inputs, targets in loader.batches(0):
-            output, state = forward(model, as_input(inputs, dtype), state if carries else None)
-            state = detached(state) if carries else None
             wanted = as_input(targets, dtype)
-            metrics.update(output._array, wanted._array, float(loss(output, wanted).item()))
-    return metrics.results()
+            output, loss, state = scored(as_input(inputs, dtype), wanted, state, carries)
+            metrics.update(output._array, wanted._array, loss)
 
 
 def predict(model: Module, inputs: Any, batch_size: int = 256) -> Array:

@@ -44,6 +44,7 @@ def take_checkpoint(trainer: Trainer) -> Checkpoint:
         "carried": structure,
         "measured": trainer.measured.state_dict(),
         "history_length": len(trainer.history),
+        "compiled": trainer.compiled_state(),
         "monitor": trainer.monitor,
     }
     return Checkpoint(arrays, values)
@@ -85,6 +86,7 @@ def restore_checkpoint(trainer: Trainer, checkpoint: Checkpoint, history: Iterab
     trainer.measured = trainer.new_metrics()
     trainer.measured.load_state_dict(values["measured"])
     trainer.best_weights = checkpoint.part("best") or None
+    trainer.load_compiled_state(values.get("compiled", {}))
     trainer.progress = Progress(**values["progress"])
     trainer.history = History(trainer.history.path, records)
     set_random_state(values["random"])

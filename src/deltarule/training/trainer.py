@@ -18,10 +18,12 @@ from deltarule.optim.plateau import ReduceLROnPlateau
 from deltarule.training.arguments import require_count, require_parts
 from deltarule.training.callbacks import Callback, Event, check_mode, improves, mode_of
 from deltarule.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from deltarule.training.evaluation import Loader, carries_state, evaluate, require_loader
+from deltarule.training.compiled_calls import CompiledCalls
+from deltarule.training.evaluation import Loader, carries_state, require_loader
 from deltarule.training.history import History
 from deltarule.training.interruption import Interruption, TrainingInterrupted
 from deltarule.training.loaders import evaluation_loader
+from deltarule.training.measurement import Measurement
 from deltarule.training.progress import Progress
 from deltarule.training.resuming import restore_checkpoint, take_checkpoint
 from deltarule.training.run_folder import HISTORY, RunFolder
@@ -55,6 +57,7 @@ class Trainer:
     callbacks     see `callbacks.py`; called in this order
     run_folder    RunFolder for checkpoints and history, or None
     save_steps, save_minutes   checkpoints within epochs too, see `Saving`
+    compile       whether steps are compiled, see below; False runs every operation by itself
 
     progress      how far training is
     history       one record per epoch
@@ -65,6 +68,11 @@ class Trainer:
 
     Whole batch, mini-batch and online learning differ in the loader's batch_size alone: None, n, 1. Data
     that arrives at any time goes to `partial_fit`.
+
+    A shape of batches that has come often enough is compiled, as `dr.compile` does: a second or so of work,
+    from then on the same steps in less time, to the accuracy of the numbers' type. Python in a model or loss
+    then runs no more (printing, counting). What cannot be compiled, such as a loss that branches on values,
+    runs as it is, and `notes` says why.
 
     NaN or infinity in a loss or gradient raises NonFiniteError that names the first operation which
     produced it; the parameters are then as before that batch. Ctrl-C raises TrainingInterrupted between two
@@ -101,6 +109,7 @@ class Trainer:
         run_folder: RunFolder | None = None,
         save_steps: int | None = None,
         save_minutes: float | None = None,
+        compile: bool = True,
     ):
         if task is None and loss is None:
             raise ArgumentError(
@@ -132,7 +141,8 @@ class Trainer:
         self.carried: Any = None
         self.measured = self.new_metrics()
         self.best_weights: dict[str, np.ndarray] | None = None
-        self._update = Update(model, optimizer, self.loss, penalty, clip_value, clip_norm)
+        self._update = Update(model, optimizer, self.loss, penalty, clip_value, clip_norm, compile)
+        self._measurement = Measurement(model, self.loss, compile)
         self._monitor, self._mode = monitor, check_mode(mode, "Trainer")
         self._saving = None if run_folder is None else Saving(run_folder, save_steps, save_minutes)
         self._validates = False
@@ -212,8 +222,8 @@ class Trainer:
             self.model.train()
         self.optimizer.zero_grad()
         place = f"update {self.progress.step + 1}"
-        *_, loss, _ = self._update.accumulate(inputs, targets, place=place)
-        self._apply()
+        *_, loss, _ = self._update.learn(inputs, targets, place=place)
+        self._count_update()
         return loss
 
     def evaluate(self, data: Any) -> dict[str, float]:
@@ -233,7 +243,7 @@ class Trainer:
     def measure(self, data: Any) -> Metrics:
         """The same as a record, which also has what is no single number, such as `confusion`."""
         metrics = self.new_metrics()
-        evaluate(self.model, evaluation_loader(data, self.task), self.loss, metrics)
+        self._measurement.over(evaluation_loader(data, self.task), metrics)
         return metrics
 
     def stop(self, reason: str) -> None:
@@ -273,18 +283,18 @@ class Trainer:
         first = progress.batch - progress.batch % self.accumulate
         together = min(self.accumulate, progress.batches - first)
         place = f"epoch {progress.epoch + 1}, batch {progress.batch + 1}"
-        output, wanted, loss, state = self._update.accumulate(
-            inputs, targets, self.carried, 1.0 / together, place
+        last = progress.batch + 1 == first + together
+        output, wanted, loss, state = self._update.learn(
+            inputs, targets, self.carried, 1.0 / together, last, place
         )
-        if progress.batch + 1 == first + together:
-            self._apply()
+        if last:
+            self._count_update()
         self.carried = state if carries else None
         self.measured.update(output, wanted, loss)
         self._last_loss = loss
         progress.batch += 1
 
-    def _apply(self) -> None:
-        self._update.apply()
+    def _count_update(self) -> None:
         self.progress.step += 1
         if self.schedule is not None and self.schedule_per == "step":
             self.schedule.step()
@@ -363,6 +373,16 @@ class Trainer:
         """Joint norm of the gradients at the last update, before clipping; NaN without clip_norm."""
         return self._update.gradient_norm
 
+    @property
+    def notes(self) -> list[str]:
+        """What users may want to know of the run: why its steps are not compiled, one sentence each."""
+        said = {"update": "training runs", "measurement": "evaluation runs"}
+        return [
+            f"{said[name]} uncompiled: {calls.refusal}"
+            for name, calls in self._compiled_calls()
+            if calls.refusal
+        ]
+
     def _event(self, record: dict[str, Any] | None = None) -> Event:
         progress = self.progress
         return Event(
@@ -399,6 +419,20 @@ class Trainer:
         """
         restore_checkpoint(self, checkpoint, history)
         self._resumed = True
+
+    def compiled_state(self) -> dict[str, Any]:
+        """What decides which steps run compiled, for a checkpoint; empty without compiling."""
+        return {name: calls.state_dict() for name, calls in self._compiled_calls()}
+
+    def load_compiled_state(self, saved: dict[str, Any]) -> None:
+        """Takes over what `compiled_state` gave."""
+        for name, calls in self._compiled_calls():
+            if name in saved:
+                calls.load_state_dict(saved[name])
+
+    def _compiled_calls(self) -> list[tuple[str, CompiledCalls]]:
+        found = (("update", self._update.calls), ("measurement", self._measurement.calls))
+        return [(name, calls) for name, calls in found if calls is not None]
 
     def resume(self, name: str = "last") -> None:
         """Goes back to a checkpoint of the run folder.

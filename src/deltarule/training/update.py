@@ -12,16 +12,24 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from deltarule.autodiff.finite import NonFinite, is_finite, locate_nonfinite, locate_nonfinite_gradient
+from deltarule.autodiff.derived import checked, number
+from deltarule.autodiff.finite import (
+    NonFinite,
+    NotFinite,
+    locate_nonfinite,
+    locate_nonfinite_gradient,
+    require_finite,
+)
 from deltarule.autodiff.recording import no_grad
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, NonFiniteError, ShapeError
 from deltarule.nn.module import Module
-from deltarule.operations.random import get_random_state, set_random_state
 from deltarule.optim.clipping import clip_grad_norm_, clip_grad_value_
 from deltarule.optim.optimizer import Optimizer
+from deltarule.training.compiled_calls import CompiledCalls
 from deltarule.training.evaluation import as_input, forward, model_dtype
 from deltarule.training.recurrent_state import detached
+from deltarule.training.snapshot import Snapshot
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Penalty = Callable[[Module], Tensor]
@@ -35,9 +43,11 @@ class Update:
     penalty            penalty(model) -> tensor of one element that is added to the loss, or None
     clip_value         largest magnitude of a gradient's element, or None
     clip_norm          largest joint norm of all gradients, applied after clip_value, or None
+    compile            whether steps are compiled once that pays
 
     gradient_norm      joint norm of the gradients of the last update, before it was clipped; NaN without
                        clip_norm
+    calls              the compiled step, or None
     """
 
     def __init__(
@@ -48,6 +58,7 @@ class Update:
         penalty: Penalty | None = None,
         clip_value: float | None = None,
         clip_norm: float | None = None,
+        compile: bool = True,
     ):
         for name, value in (("clip_value", clip_value), ("clip_norm", clip_norm)):
             if value is not None and not value > 0:
@@ -59,40 +70,60 @@ class Update:
         self.model, self.optimizer, self.loss, self.penalty = model, optimizer, loss, penalty
         self.clip_value, self.clip_norm = clip_value, clip_norm
         self.gradient_norm = math.nan
-        self._buffers = [module._buffers for module in model.modules() if module._buffers]
+        self.calls: CompiledCalls | None = None
+        if compile:
+            size = sum(each.size for each in model.parameters())
+            self.calls = CompiledCalls(self.step, lambda: Snapshot(model, optimizer), self._snapshot, size)
 
-    def accumulate(
-        self, inputs: Any, targets: Any, state: Any = None, share: float = 1.0, place: str = ""
+    def learn(
+        self,
+        inputs: Any,
+        targets: Any,
+        state: Any = None,
+        share: float = 1.0,
+        last: bool = True,
+        place: str = "",
     ) -> tuple[Array, Array, float, Any]:
-        """Adds a batch's gradients to those of the parameters.
+        """Adds a batch's gradients to those of the parameters, and updates these if it is the last one.
 
         state     recurrent state to begin with, or None
         share     factor on the gradients: 1/n where n batches make one update
+        last      whether the parameters are updated, and the gradients forgotten
         place     where we are ("epoch 3, batch 7"), for the error
         returns   output, targets as the loss took them, loss without penalty, detached state
 
         Raises NonFiniteError naming the first operation that produced NaN or infinity, with everything as
         before the batch and all gradients forgotten.
         """
-        before = self._snapshot()
-        # Overflows are looked for below, and named better than a warning would.
+        dtype = model_dtype(self.model)
+        batch, wanted = as_input(inputs, dtype), as_input(targets, dtype)
+        # Overflows are looked for, and named better than a warning would.
         with np.errstate(all="ignore"):
-            output, wanted, loss, total, new_state = self._forward(inputs, targets, state)
-            if not is_finite(total._array):
-                self._fail(before, inputs, targets, state, place, "loss")
-            (total if share == 1.0 else total * share).backward()
-            if not all(is_finite(each.grad._array) for each in self._parameters() if each.grad is not None):
-                self._fail(before, inputs, targets, state, place, "gradient")
-        return output._array, wanted._array, float(loss.item()), detached(new_state)
+            try:
+                if self.calls is not None:
+                    output, loss, norm, state = self.calls(batch, wanted, state, share, last)
+                else:
+                    output, loss, norm, state = self._plainly(batch, wanted, state, share, last)
+            except NotFinite:
+                self._fail(batch, wanted, state, place)
+        if last:
+            self.gradient_norm = norm
+        return output._array, wanted._array, loss, state
 
-    def apply(self) -> None:
-        """Clips the gradients, updates the parameters, and forgets the gradients."""
-        if self.clip_value is not None:
-            clip_grad_value_(self._parameters(), self.clip_value)
-        if self.clip_norm is not None:
-            self.gradient_norm = clip_grad_norm_(self._parameters(), self.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+    def step(
+        self, batch: Tensor, wanted: Tensor, state: Any, share: float, last: bool
+    ) -> tuple[Tensor, float, float, Any]:
+        """(output, loss, norm of the gradients, state): everything that is compiled.
+
+        Raises NotFinite before anything is clipped or updated.
+        """
+        # What the step depends on is named here, so that a program notices where it changes.
+        output, loss, total, new_state = _forward(self.model, self.loss, self.penalty, batch, wanted, state)
+        (total if share == 1.0 else total * share).backward()
+        gradients = [each.grad for each in self.optimizer.parameters()]
+        checked(require_finite, total, *[each for each in gradients if each is not None])
+        norm = _apply(self.optimizer, self.clip_value, self.clip_norm) if last else math.nan
+        return output, number(loss), norm, detached(new_state)
 
     def penalty_value(self) -> float:
         """The penalty of the parameters as they are; 0 without one."""
@@ -101,61 +132,31 @@ class Update:
         with no_grad():
             return float(self.penalty(self.model).item())
 
-    def _parameters(self) -> list[Tensor]:
-        return self.optimizer.parameters()
-
-    def _forward(
-        self, inputs: Any, targets: Any, state: Any, traced: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Any]:
-        """(output, targets, loss, the same with penalty, state); traced records what data goes through."""
-        dtype = model_dtype(self.model)
-        batch, wanted = as_input(inputs, dtype), as_input(targets, dtype)
-        if traced:
-            batch.name, wanted.name = "the batch of inputs", "the batch of targets"
-            batch.requires_grad = batch.dtype.kind == "f"
-        output, new_state = forward(self.model, batch, state)
-        loss = self.loss(output, wanted)
-        if loss.size != 1:
-            raise ShapeError(
-                "Trainer",
-                f"expected a loss of one element, got shape {loss.shape}",
-                "Reduce it over the batch, e.g. with dr.mean.",
-            )
-        total = loss if self.penalty is None else loss + self.penalty(self.model)
-        return output, wanted, loss, total, new_state
+    def _plainly(self, batch: Tensor, wanted: Tensor, state: Any, share: float, last: bool) -> Any:
+        before = self._snapshot()
+        try:
+            return self.step(batch, wanted, state, share, last)
+        except NotFinite:
+            before.restore()
+            raise
 
     # ---- where it goes wrong
 
-    def _snapshot(self) -> tuple[dict[str, Any], list[dict[str, tuple[Tensor, Array]]]]:
-        buffers = [
-            {name: (held, held._array.copy()) for name, held in table.items()} for table in self._buffers
-        ]
-        return get_random_state(), buffers
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(self.model)
 
-    def _restore(self, before: tuple[dict[str, Any], list[dict[str, tuple[Tensor, Array]]]]) -> None:
-        random_state, buffers = before
-        set_random_state(random_state)
-        for table, saved in zip(self._buffers, buffers, strict=True):
-            for name, (held, array) in saved.items():
-                held._array = array.copy()
-                held._version[0] += 1
-                table[name] = held
-
-    def _fail(
-        self,
-        before: Any,
-        inputs: Any,
-        targets: Any,
-        state: Any,
-        place: str,
-        what: str,
-    ) -> NoReturn:
-        """Puts everything back, computes the batch once more to find the place, and raises."""
+    def _fail(self, batch: Tensor, wanted: Tensor, state: Any, place: str) -> NoReturn:
+        """Computes the batch, which left no trace, once more to find the place, and raises."""
         self.optimizer.zero_grad()
-        self._restore(before)
-        *_, total, _ = self._forward(inputs, targets, state, traced=True)
-        found = locate_nonfinite(total) if what == "loss" else locate_nonfinite_gradient(total)
-        self._restore(before)
+        before = self._snapshot()
+        batch.name, wanted.name = "the batch of inputs", "the batch of targets"
+        # Recorded, so that data which is not finite is found.
+        batch.requires_grad = batch.dtype.kind == "f"
+        *_, total, _ = _forward(self.model, self.loss, self.penalty, batch, wanted, state)
+        what, found = "loss", locate_nonfinite(total)
+        if found is None:
+            what, found = "gradient", locate_nonfinite_gradient(total)
+        before.restore()
         reason = str(found) if found is not None else "it does not appear when the batch is computed again"
         raise NonFiniteError(
             "Trainer",
@@ -163,6 +164,33 @@ class Update:
             "The parameters are as before this batch",
             _advice(found),
         )
+
+
+def _forward(
+    model: Module, loss: Loss, penalty: Penalty | None, batch: Tensor, wanted: Tensor, state: Any
+) -> tuple[Tensor, Tensor, Tensor, Any]:
+    """(output, loss, the same with penalty, state)."""
+    output, new_state = forward(model, batch, state)
+    value = loss(output, wanted)
+    if value.size != 1:
+        raise ShapeError(
+            "Trainer",
+            f"expected a loss of one element, got shape {value.shape}",
+            "Reduce it over the batch, e.g. with dr.mean.",
+        )
+    return output, value, value if penalty is None else value + penalty(model), new_state
+
+
+def _apply(optimizer: Optimizer, clip_value: float | None, clip_norm: float | None) -> float:
+    """Clips the gradients, updates the parameters, and forgets the gradients; their norm if that is limited."""
+    norm = math.nan
+    if clip_value is not None:
+        clip_grad_value_(optimizer.parameters(), clip_value)
+    if clip_norm is not None:
+        norm = clip_grad_norm_(optimizer.parameters(), clip_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    return norm
 
 
 def _advice(found: NonFinite | None) -> str:

@@ -231,9 +231,9 @@ def test_other_types_are_left_to_numpy(kind: str) -> None:
 
 def test_gradients_that_are_not_needed_are_left_out() -> None:
     given = case("lstm", 2, 3, 2, 4)
-    _, saved = lstm.forward(given.x, *given.states, *given.weights, None)
+    _, saved = given.kernel.forward(given.x, *given.states, *given.weights, None)
     needs = (False, False, False, False, False, True, True)
-    found = lstm.backward(saved, *given.weights[:2], *given.upstream, needs)
+    found = given.kernel.backward(saved, *given.weights[:2], *given.upstream, needs)
     assert found[0] is None and found[3] is None and found[4] is None
     assert found[5] is not None
 
@@ -251,9 +251,9 @@ def test_known_sizes_and_errors_in_the_memory_of_the_gates() -> None:
     """What compiled programs ask for: sizes written into the code, and one memory for two values."""
     batch, steps, hidden = 9, 4, 21
     given = case("lstm", batch, steps, 5, hidden)
-    (_, _, _), saved = lstm.forward(given.x, *given.states, *given.weights, None)
+    _, saved = given.kernel.forward(given.x, *given.states, *given.weights, None)
     assert isinstance(saved, native.Saved) and saved.gates is not None
-    expected = lstm.backward(saved, *given.weights[:2], *given.upstream, (True,) * 7)
+    expected = given.kernel.backward(saved, *given.weights[:2], *given.upstream, (True,) * 7)
     sizes = (batch, steps, hidden)
     team.set_threads(2)
     team.threads()

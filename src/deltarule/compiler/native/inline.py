@@ -61,4 +61,7 @@ def lines_of(native: NativeProgram, name: Callable[[Any], str], given: list[str]
     copies = [f"{contiguous}({each})" for each in inputs]
     again = f"{step}({', '.join([count, table, *copies, *made])})"
     lines += [f"    if not {again}:", "        raise AssertionError('arrays that the recording did not see')"]
+    for flag, fail in native.stops:
+        lines += [f"if {name(flag)}[()] != 0.0:", f"    {name(fail)}()"]
+    lines += [f"{name(count)}()" for count in native.lowering.after]
     return lines, [f"r{each}" for each in native.answers]

@@ -42,6 +42,8 @@ class Lowering:
     calls       what was emitted, in order
     numbers     functions that give the numbers a step reads and that change from step to step (learning rates)
     before      instructions that Python runs before the native part: random draws, checks of arguments
+    after       what Python does after a step that was not stopped: counting the updates
+    stops       (memory of a number, what raises the error): where a step ends if the number is not 0
     """
 
     def __init__(self, program: Program, rules: dict[tuple[str, str], Rule]):
@@ -52,9 +54,12 @@ class Lowering:
         self.open: list[Cluster] = []
         self.numbers: list[tuple[str, Callable[[], float]]] = []
         self._shared_numbers: dict[Any, View] = {}
+        self._copies: dict[tuple[Value, tuple[int, ...]], View] = {}
         # Steps are known by their identity, so they must live as long as the lowering.
         self._kept_items: list[Item] = []
         self.before: list[Instruction] = []
+        self.after: list[Callable[[], None]] = []
+        self.stops: list[tuple[Storage, Callable[[], None]]] = []
         self.lowered: set[int] = set()
         self.notes: dict[int, Any] = {}
         self.places: list[tuple[Place, Storage]] = []
@@ -122,6 +127,12 @@ class Lowering:
             self._shared_numbers[dtype, key] = view
         return view
 
+    def stop(self, fail: Callable[[], None]) -> View:
+        """Memory for the number of a Gate; `fail` raises the error that it stands for."""
+        storage = Storage(1, "float64", ("stop", len(self.stops)))
+        self.stops.append((storage, fail))
+        return View(storage, (), ())
+
     def view(self, value: Value) -> View:
         """Where a value lies; what makes it is emitted first."""
         if value not in self.views:
@@ -133,14 +144,30 @@ class Lowering:
 
     def contiguous(self, value: Value, shape: Shape | None = None) -> View:
         """The value in the order of its axes without gaps, as it is or copied; in another shape if wanted."""
-        view = self.view(value)
-        if not view.is_contiguous:
-            made = self.temporary(view.shape, view.dtype)
-            self.copy(view, made, f"copy of {value.name}")
-            view = made
+        view = self.arranged(value, tuple(range(len(value.shape or ()))))
         if shape is not None and shape != view.shape:
             view = View(view.storage, shape, contiguous_strides(shape), view.offset)
         return view
+
+    def arranged(self, value: Value, order: tuple[int, ...]) -> View:
+        """The value with its axes in this order and without gaps: as it lies, or copied once for all who ask."""
+        view = self.view(value)
+        turned = View(
+            view.storage,
+            tuple(view.shape[axis] for axis in order),
+            tuple(view.strides[axis] for axis in order),
+            view.offset,
+        )
+        if turned.is_contiguous:
+            return turned
+        known = self._copies.get((value, order))
+        if known is None:
+            known = self.temporary(turned.shape, turned.dtype)
+            self.copy(turned, known, f"copy of {value.name}")
+            # What lives outside and is no argument may be written before the next one asks.
+            if view.storage.outer is None or view.storage.outer[0] in ("input", "constant"):
+                self._copies[value, order] = known
+        return known
 
     def copy(self, source: View, target: View, label: str) -> None:
         """Copies elements, whatever the strides."""

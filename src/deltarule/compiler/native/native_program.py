@@ -147,6 +147,11 @@ class NativeProgram:
             if storage is not None:
                 arrays[storage] = np.zeros((), dtype)
                 self.numbers.append((arrays[storage], function))
+        # What a step writes where it ends early, and what raises the error then.
+        self.stops: list[tuple[Array, Callable[[], None]]] = []
+        for storage, fail in lowering.stops:
+            arrays[storage] = np.zeros((), np.float64)
+            self.stops.append((arrays[storage], fail))
         states = [value.place for value in self.program.states]
         self.bound = [self._first(place) for place in states]
         for place, storage in lowering.places:
@@ -167,10 +172,14 @@ class NativeProgram:
         self.addresses = np.array(addresses, np.int64)
 
     def _first(self, place: Any) -> Array | None:
-        """The array of a state at the start; None for one that comes with the arguments, and is bound then."""
+        """The array of a state at the start; None for one that a call brings, and that is bound then."""
         if place is None or (place.kind == "grad" and isinstance(place.owner, int)):
             return None
-        array = place.read()
+        try:
+            array = place.read()
+        except (AttributeError, KeyError):
+            # The recorded call took it away, as zero_grad does with gradients; the next one brings it again.
+            return None
         if not array.flags.c_contiguous:
             raise Unfit("a tensor that lives outside is no contiguous array")
         return array
@@ -184,7 +193,7 @@ class NativeProgram:
                 continue
             if run:
                 step = Step(run, [*self._inputs, *self._results], self._table, self.threads > 1)
-                parts.append(entry(step, True))
+                parts.append(entry(step, True, thorough=True))
                 run = []
             if call is not None:
                 parts.append(call)
@@ -229,6 +238,12 @@ class NativeProgram:
                 given = [np.ascontiguousarray(each) for each in given]
                 if not part(team, self.addresses, *given, *results):
                     raise AssertionError("arrays that the recording did not see")
+            for flag, fail in self.stops:
+                if flag[()] != 0.0:
+                    flag[()] = 0.0
+                    fail()
+        for count in self.lowering.after:
+            count()
         return tuple([results[each] if isinstance(each, int) else environment[each] for each in self.answers])
 
     def _environment(self, arrays: list[Array], given: list[Array], results: list[Array]) -> dict[Any, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from deltarule.compiler.native.plan import Call, Storage, View
 from deltarule.kernels.native.code import Code
+from deltarule.kernels.native.finite import Gate
 from deltarule.kernels.native.processor import SIZES
 from deltarule.kernels.native.routine import Routine
 from deltarule.kernels.native.values import Pointer
@@ -55,8 +56,13 @@ class Step(Routine):
             code.thread, code.threads = 0, 1
         addresses = dict(zip(self.arguments, given, strict=True))
         memory = self._address(code, table, 0, "uint8")
+        self._write_calls(code, table, memory, addresses, self.calls)
+
+    def _write_calls(
+        self, code: Code, table: Pointer, memory: Pointer, addresses: dict[Storage, Pointer], calls: list[Call]
+    ) -> None:
         waiting = _Waiting()
-        for call in self.calls:
+        for position, call in enumerate(calls):
             alone = not self.divided or call.work < WORTH_DIVIDING
             if self.divided and waiting.meets(call, alone):
                 code.barrier()
@@ -65,6 +71,13 @@ class Step(Routine):
             for _ in code.first_thread() if alone else (None,):
                 arguments = [self._argument(code, table, memory, addresses, each) for each in call.arguments]
                 code.call(call.routine, *arguments, alone=alone)
+            if isinstance(call.routine, Gate):
+                if self.divided:
+                    code.barrier()
+                flag = self._argument(code, table, memory, addresses, call.arguments[-1])
+                for _ in code.when(flag.number().equals(0.0).lane(0)):
+                    self._write_calls(code, table, memory, addresses, calls[position + 1 :])
+                return
 
     def _argument(
         self, code: Code, table: Pointer, memory: Pointer, addresses: dict[Storage, Pointer], argument: Any

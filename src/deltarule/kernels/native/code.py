@@ -243,7 +243,9 @@ class Code:
             if count >= lanes:
                 return None
             bits = ", ".join(f"i1 {int(i < count)}" for i in range(lanes))
-            return Mask(self, f"<{bits}>", lanes)
+            return Mask(self, "false" if lanes == 1 else f"<{bits}>", lanes)
+        if lanes == 1:
+            return Mask(self, (count > 0).text, 1)
         steps = ", ".join(f"i64 {i}" for i in range(lanes))
         limit = Integer.spread(self, count, lanes)
         return Mask(self, self.emit(f"icmp slt <{lanes} x i64> <{steps}>, {limit}"), lanes)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deltarule.kernels.native.code import Bound, Code
-from deltarule.kernels.native.epilogue import Epilogue
+from deltarule.kernels.native.epilogue import Epilogue, is_long
 from deltarule.kernels.native.routine import Routine
 from deltarule.kernels.native.tile import multiply_accumulate
 from deltarule.kernels.native.values import Index, Mask, Pointer, Vector
@@ -148,6 +148,20 @@ class ConvolutionTile(Routine):
         masks: list[Mask | None] = [None] * self.vectors
         if valid is not None:
             masks = [code.mask(valid - j * lanes, lanes) for j in range(self.vectors)]
+        if self.epilogue is not None and is_long(code, self.epilogue, tile[0][0].value, list(more)):
+            held, width = self._held(code, tile), self.vectors * lanes
+            for i in code.range(self.rows):
+                for j in range(self.vectors):
+                    value = self.epilogue.apply(
+                        code,
+                        held.vector(i * width + j * lanes),
+                        row + i * row_step,
+                        column + j * lanes,
+                        masks[j],
+                        list(more),
+                    )
+                    (out + i * out_step).put(value, j * lanes, mask=masks[j])
+            return
         for i in range(self.rows):
             for j in range(self.vectors):
                 value = tile[i][j].value
@@ -156,6 +170,15 @@ class ConvolutionTile(Routine):
                         code, value, row + i * row_step, column + j * lanes, masks[j], list(more)
                     )
                 (out + i * out_step).put(value, j * lanes, mask=masks[j])
+
+    def _held(self, code: Code, tile: Tile) -> Pointer:
+        """The tile in memory, for a loop over its rows."""
+        lanes = code.lanes(self.dtype)
+        held = code.local(self.dtype, self.rows * self.vectors * lanes)
+        for i in range(self.rows):
+            for j in range(self.vectors):
+                held.put(tile[i][j].value, (i * self.vectors + j) * lanes)
+        return held
 
     def _store_apart(
         self,
@@ -172,9 +195,13 @@ class ConvolutionTile(Routine):
         many, channels = self.together
         lanes = code.lanes(self.dtype)
         mask = code.mask(channels, lanes)
-        for i in range(self.rows):
+        rows: Any = range(self.rows)
+        held: Pointer | None = None
+        if is_long(code, self.epilogue, tile[0][0].value, list(more)):
+            held, rows = self._held(code, tile), code.range(self.rows)
+        for i in rows:
             for part in range(many):
-                whole = tile[i][0].value
+                whole = tile[i][0].value if held is None else held.vector(i * self.vectors * lanes)
                 moved = whole.shuffle(whole, [(part * channels + lane) % lanes for lane in range(lanes)])
                 value = self.epilogue.apply(code, moved, row + (i * row_step + part), 0, mask, list(more))
                 (out + (i * out_step + part * channels)).put(value, mask=mask)

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from deltarule.kernels.native.compilation import load
+from deltarule.kernels.native.memory import keep_freed_memory
 from deltarule.kernels.native.processor import processor
 from deltarule.kernels.native.routine import Routine, Unit
 
@@ -35,12 +36,13 @@ def built_in(name: str, address: int) -> Callable[..., None]:
 
 
 @cache
-def entry(routine: Routine, checked: bool = False) -> Callable[..., Any]:
+def entry(routine: Routine, checked: bool = False, thorough: bool = False) -> Callable[..., Any]:
     """The routine as function(threads, *arguments): arrays (or None) for pointers, ints, floats.
 
     Without `checked`, arrays must be of the type that the routine names, and lie as it takes them. With it, the
     function answers False, having done nothing, unless all are contiguous arrays of these types; else True.
     """
+    keep_freed_memory()
     name = type(routine).__name__
 
     def write() -> str:
@@ -49,4 +51,4 @@ def entry(routine: Routine, checked: bool = False) -> Callable[..., Any]:
         return unit.text()
 
     description = f"{routine!r} {'checked' if checked else ''}"
-    return built_in(name, load(description, write, ["python_entry"])["python_entry"])
+    return built_in(name, load(description, write, ["python_entry"], thorough)["python_entry"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deltarule.kernels.native.code import Bound, Code
-from deltarule.kernels.native.epilogue import Epilogue
+from deltarule.kernels.native.epilogue import Epilogue, is_long
 from deltarule.kernels.native.processor import Processor
 from deltarule.kernels.native.routine import Routine
 from deltarule.kernels.native.tile import multiply_accumulate, tile_rows
@@ -289,11 +289,27 @@ class ProductTile(Routine):
         for _ in code.when((is_first == 0) | self.accumulate):
             for i, j in everything:
                 total[i][j].value = total[i][j].value + places[i][j].vector(mask=masks[j])
-        if self.epilogue is not None:
+        epilogue, given = self.epilogue, list(more)
+        if epilogue is not None and is_long(code, epilogue, total[0][0].value, given):
+            for _ in code.when(is_last != 0):
+                width = self.vectors * lanes
+                held = code.local(self.dtype, self.rows * width)
+                for i, j in everything:
+                    held.put(total[i][j].value, i * width + j * lanes)
+                for i in code.range(self.rows):
+                    for j in range(self.vectors):
+                        value = held.vector(i * width + j * lanes)
+                        value = epilogue.apply(code, value, row + i, column + j * lanes, masks[j], given)
+                        out.put(value, i * out_stride + j * lanes, masks[j])
+            for _ in code.when(is_last == 0):
+                for i, j in everything:
+                    places[i][j].put(total[i][j].value, mask=masks[j])
+            return
+        if epilogue is not None:
             for _ in code.when(is_last != 0):
                 for i, j in everything:
-                    total[i][j].value = self.epilogue.apply(
-                        code, total[i][j].value, row + i, column + j * lanes, masks[j], list(more)
+                    total[i][j].value = epilogue.apply(
+                        code, total[i][j].value, row + i, column + j * lanes, masks[j], given
                     )
         for i, j in everything:
             places[i][j].put(total[i][j].value, mask=masks[j])

@@ -152,19 +152,30 @@ run:
 """
 )
 
-# What a worker runs, for the life of the process. It is compiled once, apart from the kernels.
+# What a worker runs, for the life of the process. It is compiled once, apart from the kernels. At the gate it says
+# that it is here, and waits for the epoch (with a 1 above its 32 bits) after which jobs count on it.
 WORKER = f"""
-define void @worker(ptr %team, i64 %thread, i32 %first) nounwind {{
+define void @worker(ptr %team, i64 %thread, ptr %gate) nounwind {{
 entry:
   %at_function = getelementptr i8, ptr %team, i64 448
   %at_args = getelementptr i8, ptr %team, i64 456
   %at_threads = getelementptr i8, ptr %team, i64 464
   %at_workers = getelementptr i8, ptr %team, i64 472
   %sleepers = getelementptr i8, ptr %team, i64 320
-  br label %idle
+  %at_opening = getelementptr i64, ptr %gate, i64 1
+  store atomic i64 1, ptr %gate release, align 8
+  br label %closed
+closed:
+  %opening = load atomic i64, ptr %at_opening acquire, align 8
+  %first = trunc i64 %opening to i32
+  %shut = icmp eq i64 %opening, 0
+  br i1 %shut, label %knock, label %idle
+knock:
+  {_YIELD}
+  br label %closed
 idle:
-  %seen = phi i32 [ %first, %entry ], [ %epoch, %done ], [ %seen, %again ], [ %seen, %woken ]
-  %looks = phi i32 [ 0, %entry ], [ 0, %done ], [ %more, %again ], [ 0, %woken ]
+  %seen = phi i32 [ %first, %closed ], [ %epoch, %done ], [ %seen, %again ], [ %seen, %woken ]
+  %looks = phi i32 [ 0, %closed ], [ 0, %done ], [ %more, %again ], [ 0, %woken ]
   %epoch = load atomic i32, ptr %team acquire, align 4
   %same = icmp eq i32 %epoch, %seen
   br i1 %same, label %look, label %run

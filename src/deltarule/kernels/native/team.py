@@ -9,7 +9,9 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+import time
 from functools import cache
+from typing import Any
 
 from deltarule.kernels.native.runtime import DECLARATIONS, RUNTIME, TEAM_BYTES, WORKER
 
@@ -18,6 +20,8 @@ class _Team:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.workers = 0
+        self.gates: list[Any] = []
+        self.lost = False
         self.threads = _threads_wanted()
 
     def start(self, count: int) -> None:
@@ -28,16 +32,23 @@ class _Team:
             function = _worker_function()
             address = team_address()
             while self.workers < count - 1:
-                self.workers += 1
-                # Workers see jobs from the next one on; the count is what a job's end waits for.
-                epoch = ctypes.c_int32.from_address(address).value
-                ctypes.c_int64.from_address(address + 472).value = self.workers
+                number = self.workers + 1
+                # A worker comes to native code before jobs count on it: it needs Python's lock on its way, which
+                # the caller of a job holds. It waits there until the gate says from which job on it works.
+                gate = (ctypes.c_int64 * 2)()
                 threading.Thread(
                     target=function,
-                    args=(address, self.workers, epoch),
-                    name=f"deltarule-{self.workers}",
+                    args=(address, number, ctypes.addressof(gate)),
+                    name=f"deltarule-{number}",
                     daemon=True,
                 ).start()
+                while not gate[0]:
+                    time.sleep(1e-5)
+                self.gates.append(gate)
+                epoch = ctypes.c_uint32.from_address(address).value
+                ctypes.c_int64.from_address(address + 472).value = number
+                gate[1] = 1 << 32 | epoch
+                self.workers = number
 
 
 def _threads_wanted() -> int:
@@ -67,12 +78,12 @@ def team_address() -> int:
 
 
 @cache
-def _worker_function() -> ctypes._CFuncPtr:
+def _worker_function() -> Any:
     from deltarule.kernels.native.compilation import load
 
     text = "\n".join([*DECLARATIONS, RUNTIME, WORKER])
     address = load("worker", lambda: text, ["worker"])["worker"]
-    return ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32)(address)
+    return ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(address)
 
 
 _team = _Team()
@@ -87,7 +98,10 @@ def threads() -> int:
 
 
 def thread_count() -> int:
-    """Threads that are to be used; starts nothing."""
+    """Threads that are to be used; starts nothing, but where a fork took workers that plans count on."""
+    if _team.lost:
+        _team.lost = False
+        threads()
     return _team.threads
 
 
@@ -99,9 +113,8 @@ def set_threads(count: int) -> None:
 def _after_fork() -> None:
     # Threads do not survive a fork: the child begins with an empty team.
     global _team
-    wanted = _team.threads
-    _team = _Team()
-    _team.threads = wanted
+    before, _team = _team, _Team()
+    _team.threads, _team.lost = before.threads, before.workers > 0 or before.lost
     ctypes.memset(team_address(), 0, TEAM_BYTES)
 
 

@@ -2,6 +2,7 @@
 
 from deltarule.compiler.native.rules import (
     attention,
+    checks,
     convolution,
     elementwise,
     gathering,
@@ -18,6 +19,7 @@ from deltarule.compiler.native.rules.registry import RULES
 __all__ = [
     "RULES",
     "attention",
+    "checks",
     "convolution",
     "elementwise",
     "gathering",

@@ -133,20 +133,8 @@ def _row_norm_gradient(lowering: Lowering, instruction: Instruction) -> bool:
 
 def as_rows(lowering: Lowering, value: Value) -> View:
     """(batch, channels, ...) as rows of channels next to each other, which is how convolutions leave them."""
-    view = lowering.view(value)
-    rank = len(view.shape)
-    order = (0, *range(2, rank), 1)
-    last = View(
-        view.storage,
-        tuple(view.shape[axis] for axis in order),
-        tuple(view.strides[axis] for axis in order),
-        view.offset,
-    )
-    if not last.is_contiguous:
-        made = lowering.temporary(last.shape, last.dtype)
-        lowering.copy(last, made, f"channels last of {value.name}")
-        last = made
-    return last
+    rank = len(value.shape or ())
+    return lowering.arranged(value, (0, *range(2, rank), 1))
 
 
 def channels_last(lowering: Lowering, value: Value) -> tuple[View, View]:

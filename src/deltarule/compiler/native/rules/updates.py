@@ -84,6 +84,10 @@ class _Options:
     def state(self) -> dict[str, Any]:
         return self.optimizer.state[self.parameter]
 
+    def count(self) -> None:
+        """Counts an update, after a step that was not stopped."""
+        self.state()["step"] += 1
+
 
 def _decayed(group: _Options, weight: Any, slope: Any, numbers: dict[str, Any]) -> Any:
     return slope + numbers["weight_decay"] * weight if group["weight_decay"] else slope
@@ -120,9 +124,7 @@ def _adagrad(lowering: Lowering, instruction: Instruction) -> bool:
 
     def rate() -> float:
         state = group.state()
-        found = float(group["lr"]) / (1 + state["step"] * float(group["lr_decay"]))
-        state["step"] += 1
-        return found
+        return float(group["lr"]) / (1 + state["step"] * float(group["lr_decay"]))
 
     def formula(weight: Any, slope: Any, slots: Any, numbers: Any) -> Any:
         slope = _decayed(group, weight, slope, numbers)
@@ -131,7 +133,10 @@ def _adagrad(lowering: Lowering, instruction: Instruction) -> bool:
 
     numbers = _with_decay(group, {"lr": rate, "eps": group.reader("eps")})
     text = f"Adagrad({bool(group['weight_decay'])})"
-    return _lower(lowering, instruction, ["sum"], numbers, formula, text, own=["lr"])
+    if not _lower(lowering, instruction, ["sum"], numbers, formula, text, own=["lr"]):
+        return False
+    lowering.after.append(group.count)
+    return True
 
 
 @rule("update", "RMSprop")
@@ -169,8 +174,7 @@ def _adam(lowering: Lowering, instruction: Instruction) -> bool:
 
     def rate() -> float:
         state = group.state()
-        state["step"] += 1
-        return float(group["lr"]) / (1 - float(group["betas"][0]) ** state["step"])
+        return float(group["lr"]) / (1 - float(group["betas"][0]) ** (state["step"] + 1))
 
     def formula(weight: Any, slope: Any, slots: Any, numbers: Any) -> Any:
         if decays and decoupled:
@@ -187,7 +191,7 @@ def _adam(lowering: Lowering, instruction: Instruction) -> bool:
 
     numbers: dict[str, Callable[[], float]] = {
         "rate": rate,
-        "inverse_correction": lambda: (1 - float(group["betas"][1]) ** group.state()["step"]) ** -0.5,
+        "inverse_correction": lambda: (1 - float(group["betas"][1]) ** (group.state()["step"] + 1)) ** -0.5,
         "beta1": lambda: float(group["betas"][0]),
         "rest1": lambda: 1 - float(group["betas"][0]),
         "beta2": lambda: float(group["betas"][1]),
@@ -200,6 +204,9 @@ def _adam(lowering: Lowering, instruction: Instruction) -> bool:
         numbers["weight_decay"] = group.reader("weight_decay")
     text = f"{instruction.name}{(amsgrad, decays)}"
     own = ["rate", "inverse_correction"]
-    return _lower(lowering, instruction, slots, numbers, formula, text, own)
+    if not _lower(lowering, instruction, slots, numbers, formula, text, own):
+        return False
+    lowering.after.append(group.count)
+    return True
 
 
