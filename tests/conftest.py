@@ -1,9 +1,15 @@
-"""What every test shares: how hypothesis draws its examples."""
+"""What every test shares: how hypothesis draws its examples, and where compiled code is kept."""
+
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from deltarule.operations.random import manual_seed
+
+# Compiled once for all tests, those in processes of their own included, and for the next time.
+os.environ.setdefault("DELTARULE_CACHE", str(Path(__file__).parent.parent / ".pytest_cache" / "deltarule"))
 
 # The same examples each time, so that the gate never fails by chance, and no time limit for one example, as
 # the first call of a compiled kernel compiles it. To search further: pytest --hypothesis-profile=default.

@@ -342,7 +342,7 @@ def _add_to_grad(target: Tensor, value: Any, stored: set[int]) -> None:
     if recording.tracer is not None:
         target.grad = Tensor(np.asarray(recording.tracer.collected(target, value)))
         return
-    array = np.asarray(value)
+    array = value if type(value) is np.ndarray else np.asarray(value)
     if target._grad is not None:
         array = np.asarray(target._grad._array + array)
     elif array.base is not None or id(array) in stored:

@@ -113,15 +113,17 @@ class Node:
                 f"the graph was freed by an earlier backward (at {self.label()})",
                 "Call the first one with retain_graph=True, or compute the loss again.",
             )
-        read_inputs, read_outputs = self.operation.read_positions(len(self.inputs))
+        inputs, operation = self.inputs, self.operation
+        count = len(inputs)
+        read_inputs, read_outputs = operation._read_positions.get(count) or operation.read_positions(count)
         for position in read_inputs:
-            box = self.inputs[position]._version_box
+            box = inputs[position]._version_box
             if box is None:
                 # Never written into.
                 continue
             written = box[0] - (0 if self.versions is None else self.versions[position])
             if written:
-                name = self.operation.input_names(len(self.inputs))[position]
+                name = operation.input_names(count)[position]
                 raise self._written_into(f"input {name}", written)
         for position, box, before in self.output_versions:
             if box[0] != before and position in read_outputs:

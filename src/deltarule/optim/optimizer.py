@@ -125,8 +125,6 @@ class Optimizer:
                     state = self.state[parameter] = {}
                 if tracer is not None:
                     tracer.update(self, group, parameter)
-                    # A tracer may have given the parameter another array to be written into.
-                    array, gradient = parameter._array, parameter._grad._array  # type: ignore[union-attr]
                 moved.append(parameter)
                 arrays.append(array)
                 gradients.append(gradient)

@@ -384,10 +384,7 @@ class Lowering:
             return result.target, operand(result.target, domain)
         if not result.axes:
             view = self.new(value, tuple(order) if len(domain) == len(value.shape or ()) else None)
-            if view.shape != domain:
-                flat = View(view.storage, domain, contiguous_strides(domain), view.offset)
-                return view, operand(flat, domain)
-            return view, operand(view, domain)
+            return view, operand(_over(view, domain), domain)
         view = self.new(value)
         kept = tuple(1 if axis in result.axes else extent for axis, extent in enumerate(domain))
         lies = View(view.storage, kept, contiguous_strides(kept), view.offset)
@@ -421,9 +418,10 @@ class Lowering:
         for value in stored:
             place = cluster.made.get(value)
             target = None if place is None else cluster.items[place[0]].results[place[1]].target
-            results.append(target if target is not None else self.new(value, order))
+            alike = value.shape is not None and len(value.shape) == len(domain)
+            results.append(target if target is not None else self.new(value, order if alike else None))
         inputs = [_as_matrix(view, domain, order) for view in views]
-        lies = [_as_matrix(view, domain, order) for view in results]
+        lies = [_as_matrix(_over(view, domain), domain, order) for view in results]
         read = {id(view.storage) for view in views} if product.keeps_sums else set()
         # What the routine itself stores must have its type, lie as it does, and may be read by nobody meanwhile.
         fits = [
@@ -508,6 +506,13 @@ def _as_matrix(view: View, domain: Shape, order: tuple[int, ...]) -> tuple[int, 
     """Strides of rows and columns (0 or 1) of a view over a box; None where it does not lie so."""
     lies = rows_and_columns(domain, view.broadcast(domain), order)
     return None if lies is None or lies[1] not in (0, 1) else lies
+
+
+def _over(view: View, domain: Shape) -> View:
+    """A result as an array over the box: its shape may lack axes of length 1, or have more of them."""
+    if view.shape == domain:
+        return view
+    return View(view.storage, domain, contiguous_strides(domain), view.offset)
 
 
 def _strides_in_order(shape: Shape, order: tuple[int, ...]) -> tuple[int, ...]:

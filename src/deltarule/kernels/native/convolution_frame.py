@@ -164,7 +164,7 @@ def packed_elements(layout: Layout, part: Part) -> Bound:
 class PackWeights(Routine):
     """One panel: packed[tap, channel, lane] = weight[column + lane, channel, kernel element of the tap].
 
-    Lanes beyond the last column repeat it: the tile computes them and stores nothing. Threads share the taps.
+    Lanes beyond the last column hold 0: the tile computes them and stores nothing. Threads share the taps.
     """
 
     dtype: str
@@ -207,9 +207,13 @@ class PackWeights(Routine):
                     for c in code.range(depth):
                         vector = (source + (c * depth_step + first * column_step)).gather(column_step)
                         target.put(vector, c * width + first)
-                for _ in code.when(columns < first + lanes):
+                for count in code.cases(columns - first, range(1, lanes)):
                     for c in code.range(depth):
-                        for lane in code.range(lanes):
-                            column = code.least(lane + first, columns - 1)
-                            number = source.number(c * depth_step + column * column_step)
-                            target.put(number, c * width + first + lane)
+                        place = source + (c * depth_step + first * column_step)
+                        vector = code.zeros(self.dtype)
+                        for lane in range(count):
+                            vector = vector.with_lane(lane, place.number(lane * column_step))
+                        target.put(vector, c * width + first)
+                for _ in code.when(columns <= first):
+                    for c in code.range(depth):
+                        target.put(code.zeros(self.dtype), c * width + first)

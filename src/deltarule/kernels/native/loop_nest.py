@@ -157,7 +157,8 @@ class _Writer:
                 value = value.select(code.number(1, "bool", self.lanes), code.number(0, "bool", self.lanes))
             value = value if value.lanes == self.lanes else value.spread(self.lanes)
             answers.append(value)
-            if each.reduction is None:
+            # A sum over axes of length 1 alone, which are dropped, is stored as it is.
+            if each.reduction is None or not self.summed:
                 self._store(pointer, each.strides[-1], value, mask)
         return answers
 

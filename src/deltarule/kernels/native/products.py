@@ -21,8 +21,8 @@ from deltarule.kernels.native.workspace import workspace
 Array = NDArray[Any]
 
 # Multiply-adds from which a second thread repays being started (a third of a microsecond while it is awake,
-# ten when it sleeps): one core does so many in two microseconds.
-WORTH_A_TEAM = 250_000
+# ten when it sleeps): one core does so many in four microseconds.
+WORTH_A_TEAM = 500_000
 
 # Rows up to which the left operand's rows are multiplied by rows, and up to which the right one is not packed
 # (float32, 512 columns, 784 deep: 16 rows at 162 and 120 Gflop/s, 64 rows at 206 and 215).

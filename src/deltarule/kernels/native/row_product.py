@@ -52,7 +52,7 @@ class RowProduct(Routine):
             rows, columns, depth = self.sizes
         if self.strides is not None:
             a_stride, b_stride, out_stride = self.strides
-        height, width = tile_sizes(code.processor, rows)
+        height, width = tile_sizes(code.processor, self.dtype, rows)
         low, high = code.share(columns, width)
         for column in code.range(low, high, width):
             inside = code.least(columns - column, width)
@@ -73,11 +73,17 @@ class RowProduct(Routine):
                         out.put(value, (first + i) * out_stride + column, mask)
 
 
-def tile_sizes(processor: Processor, rows: Bound) -> tuple[int, int]:
-    """Rows of a and of b that are multiplied at once: their sums and themselves fit into the registers."""
+def tile_sizes(processor: Processor, dtype: str, rows: Bound) -> tuple[int, int]:
+    """Rows of a and of b that are multiplied at once: their sums and themselves fit into the registers.
+
+    The sums of the rows of b end up in the lanes of one vector.
+    """
+    single = isinstance(rows, int) and rows == 1
     if processor.registers <= 16:
-        return (1, 4) if isinstance(rows, int) and rows == 1 else (2, 4)
-    return (1, 8) if isinstance(rows, int) and rows == 1 else (4, 4)
+        height, width = (1, 4) if single else (2, 4)
+    else:
+        height, width = (1, 8) if single else (4, 4)
+    return height, min(width, processor.lanes(dtype))
 
 
 def _products(

@@ -25,7 +25,7 @@ TEAM_BYTES = 512
 # Looks at the epoch before a worker sleeps; one look takes about ten nanoseconds.
 _LOOKS = 15_000
 # Looks at a barrier before a thread offers its core to others.
-_LOOKS_AT_BARRIER = 4_000
+_LOOKS_AT_BARRIER = 1_000
 
 _X86 = platform.machine().lower() in ("x86_64", "amd64", "i386", "i686")
 _LINUX = sys.platform.startswith("linux")
