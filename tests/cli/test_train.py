@@ -294,3 +294,28 @@ def test_the_model_can_be_named_by_an_option(tmp_path):
     )
     assert records(result)[-1]["model"] == "rnn"
     assert json.loads((tmp_path / "run" / "config.json").read_text())["model"]["options"]["hidden"] == 8
+
+
+def test_a_run_is_compiled_unless_that_is_refused(tmp_path):
+    options = ("train", "sine", "--epochs", 8, "--seed", 3, "--batch-size", 8, "--quiet")
+    losses = []
+    for name, more in (("fast", ()), ("plain", ("--no-compile",))):
+        folder = tmp_path / name
+        assert call(*options, *more, "--run-folder", folder).exit_code == 0
+        run = RunFolder(folder)
+        assert run.config["compile"] is (name == "fast")
+        compiled = run.load("last").values["compiled"]
+        assert bool(compiled) is (name == "fast")
+        losses.append([record["validation_loss"] for record in run.history()])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+    assert losses[0] != losses[1]
+
+
+def test_resuming_keeps_to_the_choice(tmp_path):
+    run = tmp_path / "run"
+    call("train", "xor", "--epochs", 2, "--no-compile", "--run-folder", run)
+    assert call("train", "--resume", run, "--epochs", 3, "--quiet").exit_code == 0
+    assert RunFolder(run).load("last").values["compiled"] == {}
+    refused = call("train", "--resume", run, "--epochs", 4, "--no-compile")
+    assert refused.exit_code == 2
+    assert "--no-compile cannot change" in refused.stderr

@@ -13,7 +13,7 @@ import pytest
 import deltarule as dr
 from deltarule import nn
 from deltarule.errors import CompileError, CompileWarning, DTypeError, GraphError, OutOfBoundsError
-from tests.compiler.harness import compile_exactly, same_elements, floats
+from tests.compiler.harness import compile_exactly, floats, same_elements
 
 
 def x(seed: int = 0) -> dr.Tensor:

@@ -87,7 +87,7 @@ def is_finite(array: Array) -> bool:
 
 def require_finite(*arrays: Array) -> None:
     """Raises NotFinite if an element of any of them is NaN or infinite."""
-    if not all([is_finite(array) for array in arrays]):
+    if not all(is_finite(array) for array in arrays):
         raise NotFinite
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from deltarule.autodiff.formula.expression import Symbol
 from deltarule.autodiff.formula.formula import Call, Formula, Shape
-from deltarule.autodiff.node import Node
+from deltarule.autodiff.node import Node, linked
 from deltarule.autodiff.recording import enable_grad, no_grad, recording
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import GradientError
@@ -227,29 +227,26 @@ def record(operation: Operation, inputs: tuple[Tensor, ...], parameters: dict[st
         values = tuple([np.asarray(value) for value in result])
     else:
         values = (result if type(result) is np.ndarray else np.asarray(result),)
+    first = Tensor(values[0])
     node = None
     if recording.enabled:
         for tensor in inputs:
             if tensor._requires_grad:
                 node = Node(operation, inputs, parameters, values, saved)
+                if values[0].dtype.kind == "f":
+                    first._requires_grad = True
+                    first.node = node
                 break
-    first = Tensor(values[0]) if node is None else _output(values[0], node, 0)
     if operation.view and np.may_share_memory(values[0], inputs[0]._array):
         first._version = inputs[0]._version
-    if recording.tracer is not None:
-        recording.tracer.operation(operation, inputs, parameters, values, saved)
+    tracer = recording.tracer
+    if tracer is not None:
+        tracer.operation(operation, inputs, parameters, values, saved)
     if not several:
         return first
-    return (first, *[_output(value, node, index) for index, value in enumerate(values) if index])
-
-
-def _output(value: Array, node: Node | None, index: int) -> Tensor:
-    tensor = Tensor(value)
-    if node is not None and value.dtype.kind == "f":
-        tensor._requires_grad = True
-        tensor.node = node
-        tensor.output_index = index
-    return tensor
+    if node is None:
+        return (first, *[Tensor(value) for value in values[1:]])
+    return (first, *[linked(value, node, index) for index, value in enumerate(values) if index])
 
 
 def require_gradient_shape(node: Node, position: int, shape: Shape) -> None:

@@ -119,6 +119,8 @@ def finish(
     _add_slots(tracer, states)
     written: dict[int, Tensor] = {}
     for each in tracer.instructions:
+        if each.kind == "update" and each.inputs[0].place is None:
+            refusals.append("it is given the memory of a parameter, which it updates, as an argument")
         if each.kind in ("write", "update") and each.inputs[0].place is not None:
             target = each.inputs[0].place.owner
             if isinstance(target, Tensor) and each.inputs[0].place.kind == "tensor":

@@ -35,10 +35,13 @@ class Replay:
         self._guards = guards
         self._execute = execute
         self._expected = [(value.shape, value.dtype) for value in recorded.program.states]
+        # Owners of the memory that the program writes: an argument must not lie there.
+        self._owners: set[int] = set()
         scope = guards.scope
         scope["execute"] = execute
         scope["structure_holds"] = guards.structure_holds
         scope["states_hold"] = self._states_hold
+        scope["written_owners"] = self._owners
         scope["MISS"] = MISS
         scope["copy"] = np.array
         self.text = "\n".join(self._lines()) + "\n"
@@ -53,13 +56,26 @@ class Replay:
         if isinstance(self._execute, NativeProgram):
             if not self._execute.rebind_all(arrays):
                 return False
-            bound[:] = arrays
-            return True
-        for array, (shape, dtype) in zip(arrays, self._expected, strict=True):
-            if array.shape != shape or array.dtype != dtype:
-                return False
+        else:
+            for array, (shape, dtype) in zip(arrays, self._expected, strict=True):
+                if array.shape != shape or array.dtype != dtype:
+                    return False
         bound[:] = arrays
+        self._owners.clear()
+        for position in self._written_states():
+            array = arrays[position]
+            self._owners.add(id(array if array.base is None else array.base))
         return True
+
+    def _written_states(self) -> list[int]:
+        """Positions of the states that are tensors and are written."""
+        program = self._recorded.program
+        written = {id(tensor) for tensor in program.written}
+        return [
+            position
+            for position, value in enumerate(program.states)
+            if value.place is not None and value.place.kind == "tensor" and id(value.place.owner) in written
+        ]
 
     def _lines(self) -> list[str]:
         program, guards = self._recorded.program, self._guards
@@ -90,6 +106,9 @@ class Replay:
                 "        return MISS",
             ]
         given = [path if path in self._plain_arrays() else f"{path}._array" for path in guards.arrays]
+        if given and self._written_states():
+            lies = [f"id({each} if {each}.base is None else {each}.base) in written_owners" for each in given]
+            lines += [f"    if {' or '.join(lies)}:", "        return MISS"]
         if isinstance(self._execute, NativeProgram) and self._execute.is_all_native:
             statements, self._answers = lines_of(self._execute, guards.name, given)
             lines += [f"    {statement}" for statement in statements]
@@ -133,8 +152,9 @@ class Replay:
             if value.kind != "computed" or value in met:
                 lines.append(f"    {target}._grad = Tensor(copy({found}))")
             else:
-                is_own = f"{found} if {found}.base is None else copy({found})"
-                lines.append(f"    {target}._grad = Tensor({found if found[0] == 'r' and found[1:].isdigit() else is_own})")
+                # A name stands for a whole array of its own; an element of a tuple may be a view.
+                own = found if found.isidentifier() else f"{found} if {found}.base is None else copy({found})"
+                lines.append(f"    {target}._grad = Tensor({own})")
             met.add(value)
             position += 1
         return lines

@@ -132,8 +132,9 @@ class Surroundings:
         elif is_optimizer(value):
             self.optimizers.append(value)
         elif isinstance(value, functools.partial):
-            for part in (value.func, *value.args, *value.keywords.values()):
-                self._follow(part, names, depth)
+            self._follow(value.func, names, depth)
+            for part in (*value.args, *value.keywords.values()):
+                self._given(part, names, depth)
         elif isinstance(value, types.MethodType):
             self._follow(value.__func__, names, depth)
             self._follow(value.__self__, _names_of(value.__func__), depth)
@@ -166,7 +167,13 @@ class Surroundings:
             if name in function.__globals__:
                 self._read(Reading(name, function.__globals__, name), names, depth)
         for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
-            self._follow(value, names, depth - 1)
+            self._given(value, names, depth - 1)
+
+    def _given(self, value: Any, names: tuple[str, ...], depth: int) -> None:
+        """A value that the function always gets: the same object, but a list or dictionary may change."""
+        if _content(value) is not None:
+            self.readings.append(Reading("an argument's default", {"value": value}, "value"))
+        self._follow(value, names, depth)
 
     def _read(self, reading: Reading, names: tuple[str, ...], depth: int) -> None:
         value = reading.value

@@ -70,14 +70,15 @@ def linear_gradient_x(upstream: Any, weight: Any) -> Any:
 
 def linear_gradient_weight(upstream: Any, x: Any) -> Any:
     """Gᵀ X, summed over all rows."""
-    upstream, x = _rows(upstream), _rows(x)
+    if upstream.ndim != 2:
+        upstream, x = _rows(upstream), _rows(x)
     gradient = product(upstream, x, transposed_a=True)
     return np.matmul(upstream.T, x) if gradient is None else gradient
 
 
 def linear_gradient_bias(upstream: Any) -> Any:
     """Σ of the rows of G."""
-    rows = _rows(upstream)
+    rows = upstream if upstream.ndim == 2 else _rows(upstream)
     return rows[0].copy() if len(rows) == 1 else add_up(rows, (0,))
 
 

@@ -108,10 +108,11 @@ class Conv1d(_Convolution):
     axes = 1
 
     def forward(self, x: Any) -> Tensor:
+        parameters = self._parameters
         return conv1d(
             x,
-            self.weight,
-            self.bias,
+            parameters["weight"],
+            parameters["bias"],
             stride=self.stride,
             padding=self.padding,
             dilation=self.dilation,
@@ -146,10 +147,11 @@ class Conv2d(_Convolution):
     axes = 2
 
     def forward(self, x: Any) -> Tensor:
+        parameters = self._parameters
         return conv2d(
             x,
-            self.weight,
-            self.bias,
+            parameters["weight"],
+            parameters["bias"],
             stride=self.stride,
             padding=self.padding,
             dilation=self.dilation,

@@ -9,6 +9,7 @@ word for cross-correlation: the kernel is not flipped. The functions that users 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,8 +25,9 @@ from deltarule.operations.reductions import sum
 from deltarule.operations.window_options import Pairs, Sizes, convolved_sizes, covered, require_axes
 
 
+@lru_cache(maxsize=256)
 def _before(padding: Pairs) -> Sizes:
-    return tuple(pair[0] for pair in padding)
+    return tuple([pair[0] for pair in padding])
 
 
 def _all_but_channels(x: Any) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from deltarule.autodiff.formula.formula import Call, Form, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
 from deltarule.autodiff.formula.source import compile_expressions
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.operation import REGISTRY, Group, Shape, apply
+from deltarule.autodiff.operation import REGISTRY, Group, Shape, record
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.kernels.elementwise import array_functions
@@ -175,13 +175,16 @@ def pointwise(operation: PointwiseLoss, input: Any, target: Any, reduction: str,
     tensors = same_shape(who, *promote((input, target), True, who))
     if reduction == "none":
         return elementwise(operation.row, tensors, options)
-    require_elements(who, tensors[0].shape, reduction)
-    return apply(operation, *tensors, reduction=reduction, **options)
+    arrays = [tensor._array for tensor in tensors]
+    require_elements(who, arrays[0].shape, reduction)
+    # The shape rule has nothing left to say.
+    parameters = {"reduction": reduction, **options}
+    return record(operation, tensors, parameters, operation.forward(*arrays, **parameters))
 
 
 def same_shape(who: str, input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Both if their shapes are equal (a single number is spread), or a ShapeError."""
-    if input.shape == target.shape:
+    if input._array.shape == target._array.shape:
         return input, target
     if not target.ndim:
         return input, broadcast_to(target, input.shape)

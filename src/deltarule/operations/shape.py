@@ -193,8 +193,8 @@ def flatten(x: Any, /, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     last = axis_position("flatten", end_dim, x.ndim)
     if last < first:
         raise ShapeError("flatten", f"end_dim {end_dim} comes before start_dim {start_dim}", "Exchange them.")
-    merged = math.prod(x.shape[first : last + 1])
-    return reshape(x, x.shape[:first] + (merged,) + x.shape[last + 1 :])
+    shape = x.shape
+    return apply(RESHAPE, x, shape=(*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]))
 
 
 def expand_dims(x: Any, /, axis: Any = 0) -> Tensor:

@@ -67,7 +67,7 @@ def padding_pairs(who: str, padding: Any, kernel_size: Sizes, stride: Sizes, dil
         return tuple((total // 2, total - total // 2) for total in totals)
     if isinstance(padding, str):
         raise ArgumentError(who, f"padding expected integers, 'same' or 'valid', got {padding!r}")
-    return tuple((each, each) for each in per_axis(who, "padding", padding, len(kernel_size), 0))
+    return tuple([(each, each) for each in per_axis(who, "padding", padding, len(kernel_size), 0)])
 
 
 @lru_cache(maxsize=1024)
@@ -132,6 +132,8 @@ def pooling_window(
     steps = sizes if stride is None else per_axis(who, "stride", stride, rank, 1)
     around = per_axis(who, "padding", padding, rank, 0)
     gaps = per_axis(who, "dilation", dilation, rank, 1)
+    if not any(around):
+        return sizes, steps, around, gaps
     for ahead, size, gap in zip(around, sizes, gaps, strict=True):
         if 2 * ahead > gap * (size - 1) + 1:
             raise ArgumentError(

@@ -132,12 +132,12 @@ class Optimizer:
             if moved:
                 self.update_arrays(arrays, gradients, states, group)
                 for parameter in moved:
-                    parameter._version[0] += 1
+                    (parameter._version_box or parameter._version)[0] += 1
 
     def update_arrays(
         self, arrays: list[Array], gradients: list[Array], states: list[State], group: Group
     ) -> None:
-        """`update` of several parameters of a group, in place: one native call if the rule and the arrays allow it."""
+        """`update` of several parameters of a group, in place: in one native call where that is possible."""
         if not self._update_together(arrays, gradients, states, group):
             for array, gradient, state in zip(arrays, gradients, states, strict=True):
                 self.update(array, gradient, state, group)

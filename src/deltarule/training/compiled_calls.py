@@ -37,8 +37,8 @@ _MOST_FRUITLESS = 4
 class CompiledCalls:
     """Calls a function, compiled where that pays.
 
-    function    takes tensors, numbers, None and tuples of them by position; raises NotFinite before it updates
-                anything
+    function    takes tensors, numbers, None and tuples of them by position; raises NotFinite before it
+                updates anything
     snapshot    Snapshot(...) of all that it may change
     light       Snapshot(...) of what it may have changed where it raises NotFinite
     size        how many parameters there are
@@ -131,15 +131,14 @@ class CompiledCalls:
         """
         before = self._snapshot()
         try:
-            result, *made = self._compiled.recorded(arguments, {})
+            result, recorded, guards, source = self._compiled.recorded(arguments, {})
         except CompileError as error:
             before.restore()
-            self._give_up(str(error))
+            self._give_up(error.problem)
             return self._plainly(arguments)
         except NotFinite:
             before.restore()
             raise
-        recorded: Recorded = made[0]
         if recorded.refusals:
             self._give_up(recorded.refusals[0])
             return result
@@ -151,7 +150,7 @@ class CompiledCalls:
         drawn = get_random_state()
         before.restore()
         if program is None:
-            program = _Program(Entry(*made, native=True))
+            program = _Program(Entry(recorded, guards, source, native=True))
             self._waiting.append(program)
         else:
             self._waiting.remove(program)

@@ -47,7 +47,7 @@ def fit(
     optimizer    of the model's parameters; Adam with learning rate `lr` if left out
     patience     epochs without improvement before it stops early with the best weights; never if left out
     seed         of the order of the batches, and of the weights of a model that is built by name
-    options      of Trainer: schedule, clip_norm, penalty, callbacks, run_folder, ...
+    options      of Trainer: schedule, clip_norm, penalty, callbacks, run_folder, compile, ...
     returns      the trainer: `.model`, `.history`, `.evaluate(data.test)`, `.progress`
 
     Raises ArgumentError where task or loss cannot be found, and what Trainer and loaders raise.

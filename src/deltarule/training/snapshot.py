@@ -47,7 +47,7 @@ class Snapshot:
                 table[name] = held
         for tensor, array, elements in self._tensors:
             # What nobody wrote keeps its version, on which programs and graphs may depend.
-            if tensor._array is not array or not np.array_equal(array, elements, equal_nan=_may_be_nan(array)):
+            if tensor._array is not array or not _equal(array, elements):
                 np.copyto(array, elements)
                 tensor._array = array
                 tensor._version[0] += 1
@@ -62,8 +62,8 @@ class Snapshot:
             }
 
 
-def _may_be_nan(array: Array) -> bool:
-    return array.dtype.kind in "fc"
+def _equal(array: Array, other: Array) -> bool:
+    return np.array_equal(array, other, equal_nan=array.dtype.kind in "fc")
 
 
 def _copied(value: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-
 from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError, ShapeError
 from deltarule.operations.creation import astype

@@ -182,7 +182,7 @@ def _forward(
 
 
 def _apply(optimizer: Optimizer, clip_value: float | None, clip_norm: float | None) -> float:
-    """Clips the gradients, updates the parameters, and forgets the gradients; their norm if that is limited."""
+    """Clips the gradients, updates the parameters, forgets the gradients; their norm if that is limited."""
     norm = math.nan
     if clip_value is not None:
         clip_grad_value_(optimizer.parameters(), clip_value)

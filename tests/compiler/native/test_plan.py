@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,11 @@ def programs(draw: Any) -> list[Call]:
 @given(programs(), st.integers(1, 3))
 def test_pieces_that_are_needed_at_the_same_time_never_overlap(calls, threads):
     wanted = [
-        sum(each.elements * (threads if each.per_thread else 1) for each in call.arguments if isinstance(each, Scratch))
+        sum(
+            each.elements * (threads if each.per_thread else 1)
+            for each in call.arguments
+            if isinstance(each, Scratch)
+        )
         for call in calls
     ]
     total = plan_memory(calls, threads)
@@ -169,5 +174,5 @@ def test_pieces_that_are_needed_at_the_same_time_never_overlap(calls, threads):
 def test_memory_is_used_again_once_it_is_free():
     pieces = [Storage(1000, "float32") for _ in range(10)]
     views = [View(each, (1000,), (1,)) for each in pieces]
-    calls = [Call(Routine(), [a, b], (1,), 1, "") for a, b in zip(views, views[1:], strict=False)]
+    calls = [Call(Routine(), [a, b], (1,), 1, "") for a, b in pairwise(views)]
     assert plan_memory(calls, 1) == 2 * 4032

@@ -1,4 +1,4 @@
-"""Object code that is kept: written, read, damaged, switched off, written by two at once, for whom it holds."""
+"""Object code that is kept: written, read, damaged, switched off, written by two, for whom it holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every construct of the language that kernels are written in, for known and unknown numbers, at every width."""
+"""Every construct of the language of kernels, for known and unknown numbers, at every width."""
 
 from __future__ import annotations
 
@@ -312,7 +312,9 @@ def test_types(machine):
     whole = generator.integers(-1000, 1000, lanes)
     small, flags = generator.integers(0, 256, lanes).astype(np.uint8), generator.random(lanes) > 0.5
     out = np.zeros((12, lanes))
-    written(["float32*", "int64*", "uint8*", "bool*", "float64*"], body, machine)(1, x, whole, small, flags, out)
+    written(["float32*", "int64*", "uint8*", "bool*", "float64*"], body, machine)(
+        1, x, whole, small, flags, out
+    )
     logical = (whole.view(np.uint64) >> np.uint64(1)).view(np.int64)
     expected = [x, np.trunc(x), np.trunc(x), whole, small, flags, x, np.abs(x)]
     expected += [whole << 3, whole >> 1, logical, -whole | 1]
@@ -340,7 +342,12 @@ def test_gathers(machine, dtype):
     places = np.arange(lanes)
     first = places < 1
     expected = [x[places * 0], x[places], x[places * 3], x[places * 5]]
-    expected += [x[places * 3] * first, x[places * 5] * first, x[places] * first, np.where(first, x[places], 9)]
+    expected += [
+        x[places * 3] * first,
+        x[places * 5] * first,
+        x[places] * first,
+        np.where(first, x[places], 9),
+    ]
     np.testing.assert_array_equal(out, np.array(expected, dtype))
 
 
@@ -431,4 +438,7 @@ def test_checked_entries_refuse_what_does_not_fit_and_do_nothing():
 
 
 def test_entries_that_do_not_check_answer_none():
-    assert written(["float32*"], lambda code, x: x.put(code.number(2, "float32")))(1, np.ones(1, np.float32)) is None
+    assert (
+        written(["float32*"], lambda code, x: x.put(code.number(2, "float32")))(1, np.ones(1, np.float32))
+        is None
+    )

@@ -26,7 +26,7 @@ def _strides(array: Any) -> tuple[int, ...]:
 
 
 def _run(body: Body, inputs: Any, results: Any, kinds: Any = None, make: Any = entry) -> None:
-    """Runs a loop over the box of the first input; every array is a view of that shape, 0 strides included."""
+    """Runs a loop over the box of the first input; every array is a view of that shape."""
     shape = inputs[0].shape
     kinds = kinds or [None] * len(results)
     strides = [_strides(each) for each in (*inputs, *results)]
@@ -87,7 +87,9 @@ def test_reductions_over_any_axes_beside_plain_results(drawn, pick, count, kind)
 
 def _stretched(array: Any, shape: tuple[int, ...]) -> Any:
     """The array with stride 0 along every axis of length 1, and writable."""
-    strides = [0 if extent == 1 else stride for extent, stride in zip(array.shape, array.strides, strict=True)]
+    strides = [
+        0 if extent == 1 else stride for extent, stride in zip(array.shape, array.strides, strict=True)
+    ]
     return np.lib.stride_tricks.as_strided(array, shape, strides)
 
 

@@ -47,7 +47,7 @@ def test_every_thread_has_its_part_and_each_element_one_owner(parts, count, leng
 
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_barriers(count):
-    """After each barrier every thread finds what all wrote before it: rounds of sums of the neighbours' numbers."""
+    """After each barrier every thread finds what all wrote before it: rounds of sums."""
 
     def body(code, held, rounds):
         for i in code.range(rounds):
@@ -152,7 +152,7 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
 
 
 def test_workers_that_python_holds_up_while_they_start():
-    """A profiler makes a thread wait for Python's lock on its way to native code; no job may count on it yet."""
+    """A profiler holds a thread up on its way to native code; no job may count on it yet."""
     program = f"""{MATRICES}
 import threading, time
 team.set_threads(1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from deltarule.compiler.native.plan import Shape, View
@@ -21,7 +22,7 @@ Source = Value | View
 
 @dataclass(eq=False)
 class Result:
-    """One result of a step: the value it makes, the axes it is summed over, and where it must go, if anywhere."""
+    """One result of a step: its value, the axes it is summed over, and where it must go, if anywhere."""
 
     value: Value
     axes: tuple[int, ...] = ()
@@ -49,7 +50,8 @@ class Item:
 class Producer:
     """A product or convolution whose result is the first thing that a cluster has.
 
-    It fills its result tile by tile, as a matrix of rows and columns, and does the cluster's steps to each tile.
+    It fills its result tile by tile, as a matrix of rows and columns, and does the cluster's steps to each
+    tile.
 
     value        what it makes
     label        layer and operation, for reading
@@ -117,7 +119,7 @@ class Cluster:
         return found
 
     def body(self, sources: list[Source], stored: list[Value]) -> Body:
-        """The function from the vectors of the sources (after the product's, if any) to those that are stored."""
+        """The function from the vectors of the sources (after the product's) to those that are stored."""
         items, product = list(self.items), self.product
         names: dict[int, str] = {} if product is None else {id(product.value): "product"}
         names |= {id(source): f"x{i}" for i, source in enumerate(sources)}
@@ -157,7 +159,7 @@ def rows_and_columns(
     shape = tuple(shape[axis] for axis in order)
     strides = tuple(strides[axis] for axis in order)
     axes = [axis for axis in range(len(shape) - 1) if shape[axis] != 1]
-    for outer, inner in zip(axes, axes[1:], strict=False):
+    for outer, inner in pairwise(axes):
         if strides[outer] != strides[inner] * shape[inner]:
             return None
     row = strides[axes[-1]] if axes else 0

@@ -19,6 +19,17 @@ Array = NDArray[Any]
 _WORTH_KEEPING = 1 << 15
 
 
+def _references(held: list[Array]) -> int:
+    """References to an array that only a list holds, as `Memory.take` counts them."""
+    for array in held:
+        return sys.getrefcount(array)
+    return 0
+
+
+# The list, the name in the loop, the argument; versions of Python count the last two differently.
+_UNHELD = _references([np.empty(0)])
+
+
 class Memory:
     """Arrays for one result, call after call: two that take turns, unless somebody still holds them."""
 
@@ -29,15 +40,16 @@ class Memory:
     def take(self) -> Array:
         """An array that nobody else holds; its elements are anything."""
         for array in self.held:
-            # Three: the list, the name here, and the argument.
-            if sys.getrefcount(array) == 3:
+            if sys.getrefcount(array) == _UNHELD:
                 return array
         array = np.empty(self.shape, self.dtype)
         self.held = [*self.held[-1:], array]
         return array
 
 
-def lines_of(native: NativeProgram, name: Callable[[Any], str], given: list[str]) -> tuple[list[str], list[str]]:
+def lines_of(
+    native: NativeProgram, name: Callable[[Any], str], given: list[str]
+) -> tuple[list[str], list[str]]:
     """(statements that run an all-native program, expressions of its answers).
 
     name    gives an object a name that the statements may use
@@ -57,8 +69,9 @@ def lines_of(native: NativeProgram, name: Callable[[Any], str], given: list[str]
     inputs = [given[position] for position in native.input_positions]
     step, table = name(native.parts[0]), name(native.addresses)
     lines.append(f"if not {step}({', '.join([count, table, *inputs, *made])}):")
-    contiguous = name(np.ascontiguousarray)
-    copies = [f"{contiguous}({each})" for each in inputs]
+    # A copy, since elements may also lie at addresses that are no multiples of their size.
+    copy = name(np.array)
+    copies = [f"{copy}({each}, order='C')" for each in inputs]
     again = f"{step}({', '.join([count, table, *copies, *made])})"
     lines += [f"    if not {again}:", "        raise AssertionError('arrays that the recording did not see')"]
     for flag, fail in native.stops:

@@ -1,7 +1,8 @@
 """From the instructions of a program to calls of native routines.
 
-Instructions are taken in order. Element-wise ones are collected in clusters, which wait until something needs what
-they make; a product waits for the element-wise steps that follow it. What has no native form is left to Python.
+Instructions are taken in order. Element-wise ones are collected in clusters, which wait until something needs
+what they make; a product waits for the element-wise steps that follow it. What has no native form is left to
+Python.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class Lowering:
 
     views       where each value lies
     calls       what was emitted, in order
-    numbers     functions that give the numbers a step reads and that change from step to step (learning rates)
+    numbers     functions that give the numbers a step reads and that change from step to step (learning
+                rates)
     before      instructions that Python runs before the native part: random draws, checks of arguments
     after       what Python does after a step that was not stopped: counting the updates
     stops       (memory of a number, what raises the error): where a step ends if the number is not 0
@@ -90,10 +92,8 @@ class Lowering:
         """The view of the place outside that a value lives in."""
         place = value.place
         assert place is not None and value.shape is not None and value.dtype is not None
-        for known, storage in self.places:
-            if known.same(place):
-                break
-        else:
+        storage = next((storage for known, storage in self.places if known.same(place)), None)
+        if storage is None:
             storage = Storage(math.prod(value.shape), value.dtype.name, ("place", len(self.places)))
             self.places.append((place, storage))
         return View(storage, value.shape, contiguous_strides(value.shape))
@@ -150,7 +150,7 @@ class Lowering:
         return view
 
     def arranged(self, value: Value, order: tuple[int, ...]) -> View:
-        """The value with its axes in this order and without gaps: as it lies, or copied once for all who ask."""
+        """The value with its axes in this order, without gaps: as it lies, or copied once for all who ask."""
         view = self.view(value)
         turned = View(
             view.storage,
@@ -218,6 +218,7 @@ class Lowering:
 
     def item(self, item: Item) -> None:
         """Takes an element-wise step: into a cluster that waits, or a new one."""
+        self._apart(item)
         for value in item.sources:
             if isinstance(value, Value) and value not in self.views:
                 makers = [cluster for cluster in self.open if cluster.produces(value)]
@@ -269,9 +270,19 @@ class Lowering:
             return False
         for source in cluster.sources():
             view = source if isinstance(source, View) else self.views.get(source)
-            if view is not None and view.storage is storage and view.shape != cluster.domain:
+            if view is not None and view.storage is storage and not _is_whole(view, cluster.domain):
                 return False
         return True
+
+    def _apart(self, item: Item) -> None:
+        """Copies what a step reads elsewhere than it writes, of the same memory."""
+        written = [result.target.storage for result in item.results if result.target is not None]
+        for position, source in enumerate(item.sources):
+            view = source if isinstance(source, View) else self.views.get(source)
+            if view is not None and view.storage in written and not _is_whole(view, item.domain):
+                made = self.temporary(view.shape, view.dtype)
+                self.copy(view, made, "copy of what is written")
+                item.sources[position] = made
 
     def _joins(self, item: Item, cluster: Cluster) -> bool:
         if item.domain != cluster.domain:
@@ -381,7 +392,9 @@ class Lowering:
 
     def _result(self, value: Value, result: Result, domain: Shape, order: list[int]) -> tuple[View, Operand]:
         if result.target is not None:
-            return result.target, operand(result.target, domain)
+            lies = operand(result.target, domain)
+            reduction = result.reduction if result.axes else None
+            return result.target, Operand(lies.dtype, lies.strides, reduction)
         if not result.axes:
             view = self.new(value, tuple(order) if len(domain) == len(value.shape or ()) else None)
             return view, operand(_over(view, domain), domain)
@@ -423,7 +436,8 @@ class Lowering:
         inputs = [_as_matrix(view, domain, order) for view in views]
         lies = [_as_matrix(_over(view, domain), domain, order) for view in results]
         read = {id(view.storage) for view in views} if product.keeps_sums else set()
-        # What the routine itself stores must have its type, lie as it does, and may be read by nobody meanwhile.
+        # What the routine itself stores must have its type, lie as it does, and may be read by nobody
+        # meanwhile.
         fits = [
             i
             for i, (view, lie) in enumerate(zip(results, lies, strict=True))
@@ -506,6 +520,11 @@ def _as_matrix(view: View, domain: Shape, order: tuple[int, ...]) -> tuple[int, 
     """Strides of rows and columns (0 or 1) of a view over a box; None where it does not lie so."""
     lies = rows_and_columns(domain, view.broadcast(domain), order)
     return None if lies is None or lies[1] not in (0, 1) else lies
+
+
+def _is_whole(view: View, domain: Shape) -> bool:
+    """Whether a view has all elements of its memory, in their order, over the box."""
+    return view.shape == domain and view.is_contiguous and view.size == view.storage.elements
 
 
 def _over(view: View, domain: Shape) -> View:

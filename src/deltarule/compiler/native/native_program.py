@@ -1,7 +1,8 @@
-"""A lowered program that runs: its memory, the table of addresses, native parts with Python's between them."""
+"""A lowered program that runs: its memory, table of addresses, native parts with Python's between them."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -45,8 +46,12 @@ class NativeProgram:
 
     def __init__(self, program: Program):
         self.program = program
+        values = [value for each in program.instructions for value in (*each.reads(), *each.makes())]
+        if any(value.shape is not None and 0 in value.shape for value in values):
+            raise Unfit("an array is empty")
         lowering = Lowering(program, RULES)
         self._objects: dict[Value, Any] = {}
+        self._lock = threading.Lock()
         lowering.run(self._leave_to_python)
         self.lowering = lowering
         self.calls = lowering.calls
@@ -119,7 +124,7 @@ class NativeProgram:
         self._places: dict[int, tuple[Storage, int]] = {}
         self.numbers: list[tuple[Array, Callable[[], float]]] = []
         by_key = {storage.outer: storage for storage in used if storage.outer is not None}
-        for position, value in enumerate(self.program.inputs):
+        for position in range(len(self.program.inputs)):
             storage = by_key.get(("input", position))
             if storage is not None:
                 self._inputs.append(storage)
@@ -137,7 +142,7 @@ class NativeProgram:
             self._results.index(lowering.results[value]) if value in lowering.results else value
             for value in wanted
         ]
-        arrays: dict[Storage, Array] = {}
+        arrays: dict[Storage, Any] = {}
         for value in self.program.constants:
             storage = by_key.get(("constant", value.number))
             if storage is not None:
@@ -160,7 +165,7 @@ class NativeProgram:
                 arrays[storage] = self.bound[position]
                 self._table[storage] = len(self._table)
                 self._places[position] = (storage, len(self._table))
-        for storage, array in arrays.items():
+        for storage in arrays:
             if storage not in self._table:
                 self._table[storage] = len(self._table)
         ordered = sorted(self._table.items(), key=lambda each: each[1])
@@ -222,7 +227,12 @@ class NativeProgram:
         )
 
     def __call__(self, *arrays: Array) -> tuple[Array, ...]:
-        """Outputs, then gradients, from the arrays of inputs and states. States are written where they are."""
+        """Outputs, then gradients, from the arrays of inputs and states, which are written where they are."""
+        # The step's memory is that of one call: Python may turn to another thread between two parts.
+        with self._lock:
+            return self._run(arrays)
+
+    def _run(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         for number, function in self.numbers:
             number[()] = function()
         given = [arrays[position] for position in self.input_positions]
@@ -235,7 +245,7 @@ class NativeProgram:
             if isinstance(part, PythonCall):
                 self._python(part.instruction, environment)
             elif not part(team, self.addresses, *given, *results):
-                given = [np.ascontiguousarray(each) for each in given]
+                given = [np.array(each, order="C") for each in given]
                 if not part(team, self.addresses, *given, *results):
                     raise AssertionError("arrays that the recording did not see")
             for flag, fail in self.stops:
@@ -246,7 +256,9 @@ class NativeProgram:
             count()
         return tuple([results[each] if isinstance(each, int) else environment[each] for each in self.answers])
 
-    def _environment(self, arrays: list[Array], given: list[Array], results: list[Array]) -> dict[Any, Any]:
+    def _environment(
+        self, arrays: tuple[Array, ...], given: list[Array], results: list[Array]
+    ) -> dict[Any, Any]:
         held: dict[Any, Any] = dict(zip(self._inputs, given, strict=True))
         held |= dict(zip(self._results, results, strict=True))
         held["inputs"] = arrays
@@ -270,10 +282,24 @@ class NativeProgram:
             return np.broadcast_to(np.zeros((), value.dtype), value.shape or ())
 
         for value, made in python_call.run(instruction, read):
-            if value in self.views and isinstance(made, np.ndarray):
+            if self._is_in_memory(value) and isinstance(made, np.ndarray):
                 np.copyto(self._array(self.views[value], environment), made)
             else:
-                environment[value] = made
+                environment[value] = self._apart(made)
+
+    def _is_in_memory(self, value: Value) -> bool:
+        """Whether a value has memory; what nothing reads, such as a draw, has none."""
+        view = self.views.get(value)
+        return view is not None and (view.storage.outer is not None or view.storage.offset >= 0)
+
+    def _apart(self, made: Any) -> Any:
+        """What Python made, without views of the step's memory, where something else will be."""
+        if isinstance(made, tuple):
+            parts = [self._apart(each) for each in made]
+            return type(made)(*parts) if hasattr(made, "_fields") else tuple(parts)
+        if isinstance(made, np.ndarray) and np.may_share_memory(made, self.memory):
+            return made.copy()
+        return made
 
     def _array(self, view: View, environment: dict[Any, Any]) -> Array:
         """A view of memory as an array."""

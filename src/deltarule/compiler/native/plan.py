@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from deltarule.kernels.native.processor import SIZES
@@ -50,6 +51,9 @@ class View:
 
     @property
     def is_contiguous(self) -> bool:
+        """Whether its elements lie one after another in the order of its axes."""
+        if 0 in self.shape:
+            return True
         expected = 1
         for extent, stride in zip(reversed(self.shape), reversed(self.strides), strict=True):
             if extent != 1 and stride != expected:
@@ -60,6 +64,8 @@ class View:
     @property
     def is_dense(self) -> bool:
         """Whether its elements fill a block of memory, in some order of the axes, each once."""
+        if 0 in self.shape:
+            return True
         expected = 1
         for stride, extent in sorted(zip(self.strides, self.shape, strict=True)):
             if extent != 1:
@@ -91,7 +97,7 @@ class View:
             old_count, new_extents = group
             part = old[position : position + old_count]
             position += old_count
-            for (_, outer), (extent, inner) in zip(part, part[1:], strict=False):
+            for (_, outer), (extent, inner) in pairwise(part):
                 if outer != inner * extent:
                     return None
             step = part[-1][1] if part else 0
@@ -133,6 +139,7 @@ def _matching(old: Shape, new: Shape) -> list[tuple[int, Shape] | None]:
 
 
 def contiguous_strides(shape: Shape) -> tuple[int, ...]:
+    """Strides of an array whose elements lie one after another."""
     strides = []
     step = 1
     for extent in reversed(shape):

@@ -1,4 +1,4 @@
-"""The one native function of a step: its calls in order, barriers only where one call meets another's memory."""
+"""The one native function of a step: its calls in order, barriers where one call meets another's memory."""
 
 from __future__ import annotations
 
@@ -59,7 +59,12 @@ class Step(Routine):
         self._write_calls(code, table, memory, addresses, self.calls)
 
     def _write_calls(
-        self, code: Code, table: Pointer, memory: Pointer, addresses: dict[Storage, Pointer], calls: list[Call]
+        self,
+        code: Code,
+        table: Pointer,
+        memory: Pointer,
+        addresses: dict[Storage, Pointer],
+        calls: list[Call],
     ) -> None:
         waiting = _Waiting()
         for position, call in enumerate(calls):

@@ -14,8 +14,8 @@ from deltarule.kernels.native.values import Pointer
 class BatchedProduct(Routine):
     """out[i] = (aᵀ or a)[i] · (bᵀ or b)[i] for i below `count`.
 
-    a_step, b_step, out_step are elements from one matrix to the next: 0 where all products share it. Sizes and
-    strides as in Product.
+    a_step, b_step, out_step are elements from one matrix to the next: 0 where all products share it. Sizes
+    and strides as in Product.
     """
 
     dtype: str
@@ -26,7 +26,7 @@ class BatchedProduct(Routine):
     packed: bool = True
 
     def parameters(self) -> dict[str, str]:
-        taken = dict.fromkeys(("a", "b", "out", "scratch"), self.dtype + "*")
+        taken: dict[str, str] = dict.fromkeys(("a", "b", "out", "scratch"), self.dtype + "*")
         numbers = ("rows", "columns", "depth", "a_stride", "b_stride", "out_stride")
         taken |= dict.fromkeys(numbers, "index")
         return taken | dict.fromkeys(("count", "a_step", "b_step", "out_step"), "index")

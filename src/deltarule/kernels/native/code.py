@@ -1,9 +1,9 @@
 """A small language for kernels: Python that runs once and writes LLVM code.
 
-A kernel is a Python function that is given a `Code` and its arguments, and computes with them as with numbers.
-What is a plain Python number when the code is written (a length, a stride, an option) is folded into
-it; what is not (an `Index`, a `Vector`, a `Pointer`) becomes an instruction. So one text serves shapes that are
-known and shapes that are not, any vector width and both float types.
+A kernel is a Python function that is given a `Code` and its arguments, and computes with them as with
+numbers. What is a plain Python number when the code is written (a length, a stride, an option) is folded into
+it; what is not (an `Index`, a `Vector`, a `Pointer`) becomes an instruction. So one text serves shapes that
+are known and shapes that are not, any vector width and both float types.
 
     for i in k.range(n):            a loop, or the body itself where n is 1, or nothing where it is 0
     for _ in k.when(i < n):         a branch; nothing or the body where the condition is known

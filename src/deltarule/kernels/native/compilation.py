@@ -76,8 +76,8 @@ def load(
 def compiled(text: str, thorough: bool = False) -> bytes:
     """Object code of LLVM assembly.
 
-    thorough   whether LLVM's usual list of passes is used however long the text is: a step that runs a million
-               times is worth seconds, a kernel that waits to be called is not
+    thorough   whether LLVM's usual list of passes is used however long the text is: a step that runs a
+               million times is worth seconds, a kernel that waits to be called is not
     """
     machine, module = _optimised(text, thorough)
     return machine.emit_object(module)
@@ -89,8 +89,9 @@ def assembly(text: str) -> str:
     return machine.emit_assembly(module)
 
 
-# Lines of assembly from which the short list of passes is used. A convolution of 10,000 lines takes 0.08 s with
-# it and 0.69 s with LLVM's usual list, and runs as fast; small steps gain from what the usual list inlines.
+# Lines of assembly from which the short list of passes is used. A convolution of 10,000 lines takes 0.08 s
+# with it and 0.69 s with LLVM's usual list, and runs as fast; small steps gain from what the usual list
+# inlines.
 _LONG = 4_000
 
 

@@ -39,8 +39,9 @@ def built_in(name: str, address: int) -> Callable[..., None]:
 def entry(routine: Routine, checked: bool = False, thorough: bool = False) -> Callable[..., Any]:
     """The routine as function(threads, *arguments): arrays (or None) for pointers, ints, floats.
 
-    Without `checked`, arrays must be of the type that the routine names, and lie as it takes them. With it, the
-    function answers False, having done nothing, unless all are contiguous arrays of these types; else True.
+    Without `checked`, arrays must be of the type that the routine names, and lie as it takes them. With it,
+    the function answers False, having done nothing, unless all are contiguous arrays of these types; else
+    True.
     """
     keep_freed_memory()
     name = type(routine).__name__

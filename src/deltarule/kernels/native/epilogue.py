@@ -22,7 +22,7 @@ class Epilogue:
     def apply(
         self, code: Code, value: Vector, row: Bound, column: Bound, mask: Mask | None, arguments: list[Any]
     ) -> Vector:
-        """The result for a vector of elements [row, column …]; lanes that `mask` leaves out may hold anything."""
+        """The result for elements [row, column …]; lanes that `mask` leaves out may hold anything."""
         raise NotImplementedError(f"{type(self).__name__}: apply")
 
 
@@ -40,9 +40,9 @@ class AddBias(Epilogue):
         return value + bias.vector(column, lanes=value.lanes, mask=mask)
 
 
-# Instructions of an epilogue from which it is written once, in a loop over the rows of the tile, and not once for
-# each of the tile's vectors: 28 times GELU's gradient is more than the cache of instructions holds (a product of
-# 2048 x 512 by 128 then took 5.5 ms, and takes 1.6 in the loop).
+# Instructions of an epilogue from which it is written once, in a loop over the rows of the tile, and not once
+# for each of the tile's vectors: 28 times GELU's gradient is more than the cache of instructions holds (a
+# product of 2048 x 512 by 128 then took 5.5 ms, and takes 1.6 in the loop).
 _LONG = 20
 
 

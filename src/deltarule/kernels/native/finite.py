@@ -42,7 +42,7 @@ class TimesZero(Routine):
 
 @dataclass(frozen=True)
 class Gate(Routine):
-    """flag = Σ_k numbers[k] · 0: what follows in a step is done only if it is 0, as that of finite numbers is.
+    """flag = Σ_k numbers[k] · 0: what follows in a step is done only if it is 0, as with finite numbers.
 
     dtypes   of the numbers, one a pointer
     """

@@ -1,8 +1,8 @@
 """Element-wise work and reductions over strided arrays of known shape, in one pass over memory.
 
-Every operand is an address with a stride for each axis of the loop: 0 where it is broadcast, anything where it is a
-transposed or sliced view. A result with stride 0 along an axis is reduced over it. What is computed for each
-element is given from outside, so chains of operations become one loop.
+Every operand is an address with a stride for each axis of the loop: 0 where it is broadcast, anything where
+it is a transposed or sliced view. A result with stride 0 along an axis is reduced over it. What is computed
+for each element is given from outside, so chains of operations become one loop.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Operand:
-    """dtype and strides (in elements, one for each axis of the loop); `reduction` "sum" or "max" of a result."""
+    """dtype and strides (in elements, one an axis of the loop); `reduction` "sum" or "max" of a result."""
 
     dtype: str
     strides: tuple[int, ...]

@@ -1,8 +1,9 @@
 """The matrix product out = epilogue(a · b [+ out]), for any sizes, transposed operands included.
 
-The right operand is packed, a panel of a few vectors' width at a time, so that the tile reads it in order; the left
-operand is read where it lies. A left operand of few rows does not repay packing: then the right operand is
-read where it lies too (`packed=False`), or, where it lies transposed, rows are multiplied by rows (row_product.py).
+The right operand is packed, a panel of a few vectors' width at a time, so that the tile reads it in order;
+the left operand is read where it lies. A left operand of few rows does not repay packing: then the right
+operand is read where it lies too (`packed=False`), or, where it lies transposed, rows are multiplied by rows
+(row_product.py).
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from deltarule.kernels.native.routine import Routine
 from deltarule.kernels.native.tile import multiply_accumulate, tile_rows
 from deltarule.kernels.native.values import Index, Pointer, Vector
 
-# Steps of the summed axis that are packed at once: a panel of 32 float32 columns then takes 128 KiB and stays in
-# the second cache.
+# Steps of the summed axis that are packed at once: a panel of 32 float32 columns then takes 128 KiB and stays
+# in the second cache.
 DEPTH_BLOCK = 1024
 
 
@@ -38,9 +39,10 @@ class Product(Routine):
 
     transposed_a, transposed_b   a lies as (K, M), b as (N, K)
     accumulate                   adds to what out holds
-    sizes, strides               (M, N, K) and elements from row to row of a, b, out where they are known, else
-                                 None: then the arguments of these names say it
-    packed                       whether panels of b are packed; without, rows must be few and b not transposed
+    sizes, strides               (M, N, K) and elements from row to row of a, b, out where they are known,
+                                 else None: then the arguments of these names say it
+    packed                       whether panels of b are packed; without, rows must be few and b not
+                                 transposed
     """
 
     dtype: str

@@ -20,7 +20,7 @@ _KEPT = 512 << 20
 
 @cache
 def keep_freed_memory() -> None:
-    """Tells glibc once for the process; the user's own MALLOC_… settings and other C libraries are left alone."""
+    """Tells glibc once for the process; users' own MALLOC_… settings and other libraries are left alone."""
     if not sys.platform.startswith("linux") or any(name.startswith("MALLOC_") for name in os.environ):
         return
     function = getattr(ctypes.CDLL(None), "mallopt", None)

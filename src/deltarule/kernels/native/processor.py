@@ -1,4 +1,4 @@
-"""The running processor: its name, its vectors, its caches. Read from LLVM once, at the first native kernel."""
+"""The running processor: its name, its vectors, its caches. Read once, at the first native kernel."""
 
 from __future__ import annotations
 

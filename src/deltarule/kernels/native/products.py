@@ -42,29 +42,29 @@ def team_for(multiply_adds: int) -> int:
     return threads() if multiply_adds >= WORTH_A_TEAM and thread_count() > 1 else 1
 
 
-Plan = tuple[Callable[..., bool], int, int]
+Shape = tuple[int, ...]
+Plan = tuple[Callable[..., bool], int, Shape, Shape, int]
 
 
 @lru_cache(4096)
 def _plan(
-    dtype: str,
-    rows: int,
-    columns: int,
-    depth: int,
-    transposed_a: bool,
-    transposed_b: bool,
-    biased: bool,
-    team: int,
-) -> Plan:
-    """(function, threads, elements of scratch memory that it takes)."""
+    kind: str, a: Shape, b: Shape, transposed_a: bool, transposed_b: bool, biased: bool, team: int
+) -> Plan | None:
+    """(function, threads, shape of the product, sizes for the function, elements of scratch memory)."""
+    dtype = _TYPES.get(kind)
+    if dtype is None:
+        return None
+    rows, depth = a[::-1] if transposed_a else a
+    columns = b[0] if transposed_b else b[1]
+    shape, sizes = (rows, columns), (rows, columns, depth, a[1], b[1], columns)
     epilogue: Epilogue | None = AddBias() if biased else None
     count = team_for(rows * columns * depth)
-    kind = product_kind(rows, depth, transposed_b)
-    if kind == "rows" and not transposed_a:
-        return entry(RowProduct(dtype, epilogue=epilogue), True), count, 0
-    packed = kind != "direct"
+    how = product_kind(rows, depth, transposed_b)
+    if how == "rows" and not transposed_a:
+        return entry(RowProduct(dtype, epilogue=epilogue), True), count, shape, sizes, 0
+    packed = how != "direct"
     routine = Product(dtype, transposed_a, transposed_b, epilogue=epilogue, packed=packed)
-    return entry(routine, True), count, count * scratch_elements(processor(), dtype)
+    return entry(routine, True), count, shape, sizes, count * scratch_elements(processor(), dtype)
 
 
 _TYPES = {"f": "float32", "d": "float64"}
@@ -104,21 +104,15 @@ def product(
     a, b     contiguous matrices of one float type, as they lie in memory
     bias     a number for each column, or None
     """
-    dtype = _TYPES.get(a.dtype.char)
-    if dtype is None:
+    kind = a.dtype
+    plan = _plan(kind.char, a.shape, b.shape, transposed_a, transposed_b, bias is not None, thread_count())
+    if plan is None:
         return None
-    rows, depth = a.shape
-    if transposed_a:
-        rows, depth = depth, rows
-    columns = b.shape[0] if transposed_b else b.shape[1]
-    function, count, scratch_size = _plan(
-        dtype, rows, columns, depth, transposed_a, transposed_b, bias is not None, thread_count()
-    )
+    function, count, shape, sizes, scratch_size = plan
     if out is None:
-        out = np.empty((rows, columns), dtype)
+        out = np.empty(shape, kind)
     more = () if bias is None else (bias,)
-    sizes = (rows, columns, depth, a.shape[1], b.shape[1], columns)
     if scratch_size:
-        scratch = workspace(scratch_size, dtype)
+        scratch = workspace(scratch_size, _TYPES[kind.char])
         return out if function(count, a, b, out, scratch, *sizes, *more) else None
     return out if function(count, a, b, out, *sizes, *more) else None

@@ -1,4 +1,4 @@
-"""Routine: one native function, described before it is written; Unit: functions that are compiled together."""
+"""Routine: one native function, described before it is written; Unit: functions compiled together."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from deltarule.kernels.native.values import LLVM_TYPES, Index, Objects, Pointer,
 class Routine:
     """A native function. Subclasses are frozen dataclasses: their fields are what the code is written for.
 
-    `parameters` names the arguments: "float32*" for a pointer, "index" for an integer, "float32" for a number,
-    "objects" for a tuple of arrays, which are not checked.
+    `parameters` names the arguments: "float32*" for a pointer, "index" for an integer, "float32" for a
+    number, "objects" for a tuple of arrays, which are not checked.
     `write` writes the body; every thread of the team runs it, `code.thread` and `code.threads` say which.
     Two routines that are equal are written once.
     """
@@ -48,8 +48,8 @@ class Unit:
         kinds = routine.parameters()
         arguments = [_argument(code, f"%a_{each}", kind) for each, kind in kinds.items()]
         routine.write(code, *arguments)
-        taken = ", ".join(f"{_llvm(kind)} %a_{each}" for each, kind in kinds.items())
-        head = f"define internal void @{name}(ptr %team, i64 %thread, i64 %threads{', ' if taken else ''}{taken})"
+        taken = "".join(f", {_llvm(kind)} %a_{each}" for each, kind in kinds.items())
+        head = f"define internal void @{name}(ptr %team, i64 %thread, i64 %threads{taken})"
         body = ["entry:", *code.entry, *code.lines, "  ret void"]
         self.functions.append(f"{head} nounwind {{\n" + "\n".join(body) + "\n}\n")
         self.declarations |= code.declarations

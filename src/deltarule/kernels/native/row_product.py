@@ -1,7 +1,7 @@
 """The product of a few rows with a transposed matrix, row by row: out[m, n] = Σ_k a[m, k] · b[n, k].
 
-Both operands are read along the summed axis, so nothing is packed: what a linear layer needs at small batches, where
-packing the weights would cost as much as multiplying by them.
+Both operands are read along the summed axis, so nothing is packed: what a linear layer needs at small
+batches, where packing the weights would cost as much as multiplying by them.
 """
 
 from __future__ import annotations

@@ -52,8 +52,9 @@ else:
 if _LINUX:
     DECLARATIONS += ["declare i64 @syscall(i64, ...)", "declare i32 @sched_yield()"]
     _YIELD = "call i32 @sched_yield()"
-    _SLEEP = f"call i64 (i64, ...) @syscall(i64 {_FUTEX}, ptr %team, i32 128, i32 %seen, ptr null, ptr null, i32 0)"
-    _WAKE = f"call i64 (i64, ...) @syscall(i64 {_FUTEX}, ptr %team, i32 129, i32 2147483647, ptr null, ptr null, i32 0)"
+    _CALL = f"call i64 (i64, ...) @syscall(i64 {_FUTEX}, ptr %team, i32"
+    _SLEEP = f"{_CALL} 128, i32 %seen, ptr null, ptr null, i32 0)"
+    _WAKE = f"{_CALL} 129, i32 2147483647, ptr null, ptr null, i32 0)"
 elif sys.platform == "win32":
     DECLARATIONS += ["declare void @Sleep(i32)", "declare i32 @SwitchToThread()"]
     _YIELD = "call i32 @SwitchToThread()"
@@ -152,8 +153,8 @@ run:
 """
 )
 
-# What a worker runs, for the life of the process. It is compiled once, apart from the kernels. At the gate it says
-# that it is here, and waits for the epoch (with a 1 above its 32 bits) after which jobs count on it.
+# What a worker runs, for the life of the process. It is compiled once, apart from the kernels. At the gate it
+# says that it is here, and waits for the epoch (with a 1 above its 32 bits) after which jobs count on it.
 WORKER = f"""
 define void @worker(ptr %team, i64 %thread, ptr %gate) nounwind {{
 entry:

@@ -33,8 +33,9 @@ class _Team:
             address = team_address()
             while self.workers < count - 1:
                 number = self.workers + 1
-                # A worker comes to native code before jobs count on it: it needs Python's lock on its way, which
-                # the caller of a job holds. It waits there until the gate says from which job on it works.
+                # A worker comes to native code before jobs count on it: it needs Python's lock on its way,
+                # which the caller of a job holds. It waits there until the gate says from which job on it
+                # works.
                 gate = (ctypes.c_int64 * 2)()
                 threading.Thread(
                     target=function,

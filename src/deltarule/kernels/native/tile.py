@@ -1,7 +1,7 @@
 """The register tile that products, convolutions and recurrences are made of.
 
-rows × vectors accumulators stay in registers while the summed axis runs: for each step, `vectors` loads of the right
-operand and `rows` single elements of the left one, each multiplied into a row of accumulators.
+rows × vectors accumulators stay in registers while the summed axis runs: for each step, `vectors` loads of
+the right operand and `rows` single elements of the left one, each multiplied into a row of accumulators.
 Source: Goto & van de Geijn, Anatomy of high-performance matrix multiplication, 2008.
 """
 

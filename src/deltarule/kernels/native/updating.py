@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,18 @@ _WORTH_A_TEAM = 50_000
 
 
 @lru_cache(1024)
-def _sizes(shapes: tuple[tuple[int, ...], ...]) -> tuple[Array, int]:
-    sizes = np.array([int(np.prod(shape, dtype=np.int64)) for shape in shapes], np.int64)
-    return sizes, int(sizes.sum())
+def _plan(
+    kind: str, rule: Rule, shapes: tuple[tuple[int, ...], ...]
+) -> tuple[Callable[..., None], Array, bool]:
+    """(function, elements of each parameter, whether they are worth a team)."""
+    sizes = np.array([prod(shape) for shape in shapes], np.int64)
+    return entry(UpdateAll(_TYPES[kind], rule)), sizes, int(sizes.sum()) >= _WORTH_A_TEAM
+
+
+@lru_cache(16)
+def _table(numbers: tuple[float, ...]) -> Array:
+    """The numbers of most rules are the same for all parameters and from step to step."""
+    return np.array(numbers, np.float64)
 
 
 def fit(arrays: Sequence[Array], kind: Any = None) -> bool:
@@ -41,11 +51,6 @@ def fit(arrays: Sequence[Array], kind: Any = None) -> bool:
     return True
 
 
-@lru_cache(256)
-def _function(kind: str, rule: Rule) -> Callable[..., None]:
-    return entry(UpdateAll(_TYPES[kind], rule))
-
-
 def update_all(
     rule: Rule,
     parameters: Sequence[Array],
@@ -58,10 +63,12 @@ def update_all(
     states    one sequence for each array of state that the rule has, each as long as `parameters`
     numbers   the rule's numbers for each parameter, or a single row of them for all
     """
-    sizes, total = _sizes(tuple([parameter.shape for parameter in parameters]))
-    count = threads() if total >= _WORTH_A_TEAM and thread_count() > 1 else 1
-    function = _function(parameters[0].dtype.char, rule)
-    table = np.array(numbers, np.float64)
-    stride = len(numbers[0]) if len(numbers) > 1 else 0
+    shapes = tuple([parameter.shape for parameter in parameters])
+    function, sizes, worth_a_team = _plan(parameters[0].dtype.char, rule, shapes)
+    count = threads() if worth_a_team and thread_count() > 1 else 1
+    if len(numbers) > 1:
+        table, stride = np.array(numbers, np.float64), len(numbers[0])
+    else:
+        table, stride = _table(tuple(numbers[0])), 0
     more = [tuple(each) for each in states]
     function(count, tuple(parameters), tuple(gradients), *more, sizes, len(parameters), table, stride)

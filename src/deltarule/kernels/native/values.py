@@ -306,7 +306,7 @@ class Vector:
         return self._bits("lshr", other)
 
     def function(self, name: str, *others: Any) -> Vector:
-        """One of LLVM's functions: sqrt, fabs, floor, ceil, rint, trunc, maxnum, minnum, maximum, fma, copysign."""
+        """One of LLVM's functions: sqrt, fabs, floor, ceil, rint, trunc, maxnum, maximum, fma, copysign, …"""
         suffix = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64"}[self.dtype]
         suffix = suffix if self.lanes == 1 else f"v{self.lanes}{suffix}"
         arguments = [(self.kind, self.text)] + [(self.kind, self.like(other).text) for other in others]

@@ -22,7 +22,8 @@ def aligned(elements: int, dtype: Any) -> NDArray[Any]:
 def workspace(elements: int, dtype: str) -> NDArray[Any]:
     """At least so many elements, which hold until the next call.
 
-    One piece for each type serves all kernels: each uses it up before it returns, and Python runs one at a time.
+    One piece for each type serves all kernels: each uses it up before it returns, and Python runs one at a
+    time.
     """
     held = _held.get(dtype)
     if held is None or held.size < elements:

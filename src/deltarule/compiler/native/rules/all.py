@@ -3,6 +3,7 @@
 from deltarule.compiler.native.rules import (
     attention,
     checks,
+    clipping,
     convolution,
     elementwise,
     gathering,
@@ -20,6 +21,7 @@ __all__ = [
     "RULES",
     "attention",
     "checks",
+    "clipping",
     "convolution",
     "elementwise",
     "gathering",

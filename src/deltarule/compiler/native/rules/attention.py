@@ -34,9 +34,7 @@ def _heads(view: View, heads: int) -> View:
     return View(view.storage, (batch, heads, time, size), (time * width, size, width, 1), view.offset)
 
 
-def _forward(
-    lowering: Lowering, instruction: Instruction, parts: list[View], y: View, logs: View
-) -> None:
+def _forward(lowering: Lowering, instruction: Instruction, parts: list[View], y: View, logs: View) -> None:
     query, key, value = parts
     sizes: Any = (*query.shape[:3], key.shape[2], query.shape[3], value.shape[3])
     dtype, machine = query.dtype, processor()
@@ -60,8 +58,10 @@ def _backward(
     query, key, value = parts
     sizes: Any = (*query.shape[:3], key.shape[2], query.shape[3], value.shape[3])
     dtype, machine = query.dtype, processor()
-    vectors = [feature_vectors(machine, dtype, each) for each in sizes[4:]]
-    routine = AttentionGradient(dtype, instruction.parameters["is_causal"], False, *vectors, sizes)
+    vectors: Any = [feature_vectors(machine, dtype, each) for each in sizes[4:]]
+    routine = AttentionGradient(
+        dtype, instruction.parameters["is_causal"], False, vectors[0], vectors[1], sizes
+    )
     scratch = Scratch(gradient_scratch_elements(machine, dtype, *vectors, *sizes[3:]), dtype)
     arguments = [query, key, value, None, y, logs, upstream, *gradients, scratch, *sizes]
     arguments += [*_steps(query, key, value, y, upstream, *gradients), 0, 0, 0]

@@ -166,5 +166,3 @@ def _convolution_gradient(lowering: Lowering, instruction: Instruction) -> bool:
 def _label(instruction: Instruction) -> str:
     what = instruction.name if instruction.kind == "forward" else f"{instruction.name} gradient"
     return f"{instruction.scope}: {what}" if instruction.scope else what
-
-

@@ -8,7 +8,7 @@ from typing import Any
 
 from deltarule.autodiff.formula.expression import symbols_in
 from deltarule.autodiff.operation import REGISTRY
-from deltarule.compiler.native.cluster import Item, Result
+from deltarule.compiler.native.cluster import Item, Result, Source
 from deltarule.compiler.native.lowering import Lowering
 from deltarule.compiler.native.plan import Shape, View
 from deltarule.compiler.native.rules.registry import FLOATS, RULES, all_of, rule
@@ -109,10 +109,8 @@ def _astype(lowering: Lowering, instruction: Instruction) -> bool:
     (x,), (output,) = instruction.inputs, instruction.outputs
     if output is None or not all_of((x, output), "float32", "float64", "int64", "int32"):
         return False
-    if "float32" not in (x.dtype.name, output.dtype.name) and "float64" not in (
-        x.dtype.name,
-        output.dtype.name,
-    ):  # type: ignore[union-attr]
+    assert x.dtype is not None and output.dtype is not None
+    if not {x.dtype.name, output.dtype.name} & {"float32", "float64"}:
         return False
     dtype = output.dtype.name  # type: ignore[union-attr]
     lowering.item(
@@ -250,7 +248,7 @@ def _loss_gradient(lowering: Lowering, instruction: Instruction) -> bool:
             return gradient(vector_functions, share * factor, *arrays, *rest)
 
         text = f"{operation.name}.gradient{position}{(mean, *rest)}"
-        sources = [upstream, *instruction.inputs]
+        sources: list[Source] = [upstream, *instruction.inputs]
         items.append(Item(x.shape or (), sources, [Result(output)], function, text, instruction))
     lowering.items(items)
     return True
@@ -357,7 +355,12 @@ def _one_more(lowering: Lowering, instruction: Instruction) -> bool:
     if output is None or not all_of((x, output), "int64"):
         return False
     item = Item(
-        output.shape or (), [x], [Result(output)], lambda code, vectors: [vectors[0] + 1], "add 1", instruction
+        output.shape or (),
+        [x],
+        [Result(output)],
+        lambda code, vectors: [vectors[0] + 1],
+        "add 1",
+        instruction,
     )
     lowering.item(item)
     return True

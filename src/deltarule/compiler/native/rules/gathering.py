@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+
 from deltarule.compiler.native.cluster import Item, Result
 from deltarule.compiler.native.lowering import Lowering
 from deltarule.compiler.native.plan import View

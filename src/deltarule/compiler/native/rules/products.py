@@ -77,12 +77,14 @@ def _linear_gradient(lowering: Lowering, instruction: Instruction) -> bool:
         reduce(lowering, instruction, upstream, outputs[2], tuple(range(len(upstream.shape) - 1)))
     if outputs[1] is not None:
         call = ProductCall(
-            outputs[1], given, lowering.contiguous(x), True, False, out_features, in_features, rows, f"{label}, weight"
+            outputs[1], given, lowering.contiguous(x), True, False, out_features, in_features, rows,
+            f"{label}, weight"
         )  # fmt: skip
         lowering.product(call, weight.shape, instruction)
     if outputs[0] is not None:
         call = ProductCall(
-            outputs[0], given, lowering.contiguous(weight), False, False, rows, in_features, out_features, f"{label}, x"
+            outputs[0], given, lowering.contiguous(weight), False, False, rows, in_features, out_features,
+            f"{label}, x"
         )  # fmt: skip
         lowering.product(call, x.shape, instruction)
     return True

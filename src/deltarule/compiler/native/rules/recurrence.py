@@ -1,4 +1,4 @@
-"""Recurrent layers over whole sequences: one product for all inputs, the recurrence, products for the weights."""
+"""Recurrent layers over whole sequences: one product for all inputs, recurrence, the weights' products."""
 
 from __future__ import annotations
 
@@ -259,5 +259,3 @@ def _sequence_gradient(lowering: Lowering, instruction: Instruction) -> bool:
 def _label(instruction: Instruction) -> str:
     what = instruction.name if instruction.kind == "forward" else f"{instruction.name} gradient"
     return f"{instruction.scope}: {what}" if instruction.scope else what
-
-

@@ -34,9 +34,14 @@ def _one_type(*values: Value) -> bool:
 
 
 def _is_over_rows(instruction: Instruction, x: Value) -> bool:
-    return bool(x.shape) and math.prod(x.shape or ()) > 0 and instruction.parameters["axis"] in (
-        -1,
-        len(x.shape or ()) - 1,
+    return (
+        bool(x.shape)
+        and math.prod(x.shape or ()) > 0
+        and instruction.parameters["axis"]
+        in (
+            -1,
+            len(x.shape or ()) - 1,
+        )
     )
 
 
@@ -138,7 +143,7 @@ def as_rows(lowering: Lowering, value: Value) -> View:
 
 
 def channels_last(lowering: Lowering, value: Value) -> tuple[View, View]:
-    """Memory for a value of (batch, channels, ...) with its channels next to each other: (as rows, as it is)."""
+    """Memory for a value of (batch, channels, ...), channels next to each other: (as rows, as it is)."""
     assert value.shape is not None and value.dtype is not None
     rank = len(value.shape)
     order = (0, *range(2, rank), 1)

@@ -71,9 +71,16 @@ def _lower(
 class _Options:
     """The options of the group and the slots of the parameter, as they are when they are asked for."""
 
-    def __init__(self, instruction: Instruction):
+    def __init__(self, lowering: Lowering, instruction: Instruction):
         self.optimizer, self.number = instruction.optimizer, instruction.group
         self.parameter = instruction.parameter
+        # Numbers are asked for before the step, whose earlier updates of the parameter count too.
+        self._earlier = 0
+        for each in lowering.program.instructions:
+            if each is instruction:
+                break
+            if each.optimizer is self.optimizer and each.parameter is self.parameter:
+                self._earlier += 1
 
     def __getitem__(self, name: str) -> Any:
         return self.optimizer.param_groups[self.number][name]
@@ -83,6 +90,10 @@ class _Options:
 
     def state(self) -> dict[str, Any]:
         return self.optimizer.state[self.parameter]
+
+    def steps(self) -> int:
+        """Updates of the parameter before this one."""
+        return self.state()["step"] + self._earlier
 
     def count(self) -> None:
         """Counts an update, after a step that was not stopped."""
@@ -99,7 +110,7 @@ def _with_decay(group: _Options, numbers: dict[str, Callable[[], float]]) -> dic
 
 @rule("update", "SGD")
 def _sgd(lowering: Lowering, instruction: Instruction) -> bool:
-    group = _Options(instruction)
+    group = _Options(lowering, instruction)
     momentum, nesterov, dampening = bool(group["momentum"]), group["nesterov"], float(group["dampening"])
     numbers = _with_decay(group, {"lr": group.reader("lr")})
     if momentum:
@@ -120,11 +131,10 @@ def _sgd(lowering: Lowering, instruction: Instruction) -> bool:
 
 @rule("update", "Adagrad")
 def _adagrad(lowering: Lowering, instruction: Instruction) -> bool:
-    group = _Options(instruction)
+    group = _Options(lowering, instruction)
 
     def rate() -> float:
-        state = group.state()
-        return float(group["lr"]) / (1 + state["step"] * float(group["lr_decay"]))
+        return float(group["lr"]) / (1 + group.steps() * float(group["lr_decay"]))
 
     def formula(weight: Any, slope: Any, slots: Any, numbers: Any) -> Any:
         slope = _decayed(group, weight, slope, numbers)
@@ -141,7 +151,7 @@ def _adagrad(lowering: Lowering, instruction: Instruction) -> bool:
 
 @rule("update", "RMSprop")
 def _rmsprop(lowering: Lowering, instruction: Instruction) -> bool:
-    group = _Options(instruction)
+    group = _Options(lowering, instruction)
     centered, momentum = bool(group["centered"]), bool(group["momentum"])
     slots = ["square_avg"] + ["grad_avg"] * centered + ["momentum_buffer"] * momentum
 
@@ -167,14 +177,13 @@ def _rmsprop(lowering: Lowering, instruction: Instruction) -> bool:
 
 @rule("update", "Adam", "AdamW")
 def _adam(lowering: Lowering, instruction: Instruction) -> bool:
-    group = _Options(instruction)
+    group = _Options(lowering, instruction)
     decoupled, amsgrad = instruction.name == "AdamW", bool(group["amsgrad"])
     decays = bool(group["weight_decay"])
     slots = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * amsgrad
 
     def rate() -> float:
-        state = group.state()
-        return float(group["lr"]) / (1 - float(group["betas"][0]) ** (state["step"] + 1))
+        return float(group["lr"]) / (1 - float(group["betas"][0]) ** (group.steps() + 1))
 
     def formula(weight: Any, slope: Any, slots: Any, numbers: Any) -> Any:
         if decays and decoupled:
@@ -191,7 +200,7 @@ def _adam(lowering: Lowering, instruction: Instruction) -> bool:
 
     numbers: dict[str, Callable[[], float]] = {
         "rate": rate,
-        "inverse_correction": lambda: (1 - float(group["betas"][1]) ** (group.state()["step"] + 1)) ** -0.5,
+        "inverse_correction": lambda: (1 - float(group["betas"][1]) ** (group.steps() + 1)) ** -0.5,
         "beta1": lambda: float(group["betas"][0]),
         "rest1": lambda: 1 - float(group["betas"][0]),
         "beta2": lambda: float(group["betas"][1]),
@@ -208,5 +217,3 @@ def _adam(lowering: Lowering, instruction: Instruction) -> bool:
         return False
     lowering.after.append(group.count)
     return True
-
-
