@@ -56,6 +56,8 @@ def _peak(segments, steps):
 
 
 def test_less_memory():
+    # Native code is compiled and loaded at the first call: not what is measured.
+    _peak("sqrt", 64), _peak(None, 64)
     assert _peak("sqrt", 1024) < _peak(None, 1024) / 3
 
 

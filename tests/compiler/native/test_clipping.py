@@ -1,4 +1,4 @@
-"""Gradients clipped by their joint norm inside of a native step: batches that are clipped, and that are not."""
+"""Gradients clipped by their joint norm inside of a native step: batches that are clipped, others not."""
 
 from __future__ import annotations
 

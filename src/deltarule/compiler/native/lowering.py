@@ -67,6 +67,8 @@ class Lowering:
         self.places: list[tuple[Place, Storage]] = []
         self.consumers: dict[Value, list[int]] = {}
         self.results: dict[Value, Storage] = {}
+        # The value that memory was made for; others may be views of it.
+        self.owners: dict[Storage, Value] = {}
         for instruction in program.instructions:
             for value in instruction.elements_read():
                 self.consumers.setdefault(value, []).append(id(instruction))
@@ -111,7 +113,9 @@ class Lowering:
         strides = contiguous_strides(value.shape)
         if like is not None:
             strides = _strides_in_order(value.shape, like)
-        return View(Storage(math.prod(value.shape), value.dtype.name), value.shape, strides)
+        storage = Storage(math.prod(value.shape), value.dtype.name)
+        self.owners[storage] = value
+        return View(storage, value.shape, strides)
 
     def temporary(self, shape: Shape, dtype: str) -> View:
         """Memory of the step for something between calls."""

@@ -331,7 +331,7 @@ def _add_at(lowering: Lowering, instruction: Instruction) -> bool:
         return False
     users = [each for each in lowering.consumers.get(before, ()) if each != id(instruction)]
     view = lowering.view(before)
-    if users or view.storage.outer is not None or not view.is_dense:
+    if users or lowering.owners.get(view.storage) is not before:
         made = lowering.new(output)
         lowering.copy(view, made, f"copy of {before.name}")
         view = made
@@ -345,6 +345,7 @@ def _add_at(lowering: Lowering, instruction: Instruction) -> bool:
     value = Value(-1, part.shape, before.dtype, f"{output.name}_part", "computed")
     lowering.add_to(part, upstream, value)
     lowering.views[output] = view
+    lowering.owners[view.storage] = output
     return True
 
 
