@@ -11,6 +11,7 @@ from deltarule.compiler.native.plan import Scratch, View
 from deltarule.compiler.program import Value
 from deltarule.kernels.native.epilogue import Epilogue
 from deltarule.kernels.native.matrix_product import DEPTH_BLOCK, Product, scratch_elements
+from deltarule.kernels.native.outer_product import OuterProduct
 from deltarule.kernels.native.processor import processor
 from deltarule.kernels.native.products import product_kind
 from deltarule.kernels.native.row_product import RowProduct
@@ -45,10 +46,11 @@ class ProductCall(Producer):
         a_stride = self.rows if self.transposed_a else self.depth
         b_stride = self.depth if self.transposed_b else self.columns
         strides = (a_stride, b_stride, self.columns)
-        kind = product_kind(self.rows, self.depth, self.transposed_b)
+        kind = product_kind(self.rows, self.depth, self.transposed_b, self.transposed_a)
         dtype, given = self.a.dtype, [self.a, self.b, out]
-        if kind == "rows" and not self.transposed_a:
-            routine: Any = RowProduct(dtype, sizes, strides, epilogue)
+        if kind in ("rows", "outer"):
+            few: Any = RowProduct if kind == "rows" else OuterProduct
+            routine: Any = few(dtype, sizes, strides, epilogue)
         else:
             routine = Product(
                 dtype,

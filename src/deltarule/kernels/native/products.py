@@ -13,6 +13,7 @@ from deltarule.kernels.native.batched_product import BatchedProduct
 from deltarule.kernels.native.entry import entry
 from deltarule.kernels.native.epilogue import AddBias, Epilogue
 from deltarule.kernels.native.matrix_product import Product, scratch_elements
+from deltarule.kernels.native.outer_product import OuterProduct
 from deltarule.kernels.native.processor import processor
 from deltarule.kernels.native.row_product import RowProduct
 from deltarule.kernels.native.team import thread_count, threads
@@ -30,10 +31,12 @@ FEW_ROWS = 24
 FLAT = 4
 
 
-def product_kind(rows: int, depth: int, transposed_b: bool) -> str:
-    """ "rows" for rows times rows, "direct" where nothing is packed, else "packed"."""
+def product_kind(rows: int, depth: int, transposed_b: bool, transposed_a: bool = False) -> str:
+    """ "rows" for rows times rows, "outer", "direct" where nothing is packed, else "packed"."""
     if transposed_b:
-        return "rows" if rows <= FEW_ROWS else "packed"
+        return "rows" if rows <= FEW_ROWS and not transposed_a else "packed"
+    if transposed_a and depth <= FLAT:
+        return "outer"
     return "direct" if rows <= FEW_ROWS or depth <= FLAT else "packed"
 
 
@@ -58,13 +61,15 @@ def _plan(
     columns = b[0] if transposed_b else b[1]
     shape, sizes = (rows, columns), (rows, columns, depth, a[1], b[1], columns)
     epilogue: Epilogue | None = AddBias() if biased else None
-    count = team_for(rows * columns * depth)
-    how = product_kind(rows, depth, transposed_b)
-    if how == "rows" and not transposed_a:
-        return entry(RowProduct(dtype, epilogue=epilogue), True), count, shape, sizes, 0
+    # With few rows or steps time goes into reading and writing: an element moved counts as four operations.
+    count = team_for(max(rows * columns * depth, 4 * columns * (rows + depth)))
+    how = product_kind(rows, depth, transposed_b, transposed_a)
+    if how in ("rows", "outer"):
+        routine = (RowProduct if how == "rows" else OuterProduct)(dtype, epilogue=epilogue)
+        return entry(routine, True), count, shape, sizes, 0
     packed = how != "direct"
-    routine = Product(dtype, transposed_a, transposed_b, epilogue=epilogue, packed=packed)
-    return entry(routine, True), count, shape, sizes, count * scratch_elements(processor(), dtype)
+    product = Product(dtype, transposed_a, transposed_b, epilogue=epilogue, packed=packed)
+    return entry(product, True), count, shape, sizes, count * scratch_elements(processor(), dtype)
 
 
 _TYPES = {"f": "float32", "d": "float64"}
