@@ -65,6 +65,8 @@ def _turned(x: Any, turn: bool) -> Any:
 )
 @example(25, 33, 0, (False, True), "float32", True, 1)
 @example(1, 1, 1, (True, True), "float64", True, 1)
+@example(9, 45, 1, (True, False), "float32", True, 2)
+@example(5, 130, 3, (True, False), "float64", False, 3)
 def test_any_sizes(rows, columns, depth, order, dtype, biased, count):
     a, b = _operands(rows, columns, depth, *order, dtype)
     bias = _drawn(columns, dtype=dtype, seed=2) if biased else None

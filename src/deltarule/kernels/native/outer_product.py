@@ -10,49 +10,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from deltarule.kernels.native.code import Bound, Code
-from deltarule.kernels.native.epilogue import Epilogue
-from deltarule.kernels.native.routine import Routine
+from deltarule.kernels.native.unpacked_product import UnpackedProduct
 from deltarule.kernels.native.values import Pointer
 
 _VECTORS = 4
 
 
 @dataclass(frozen=True)
-class OuterProduct(Routine):
-    """out[m, n] = epilogue(Σ_k a[k, m] · b[k, n]), for few k.
+class OuterProduct(UnpackedProduct):
+    """out[m, n] = epilogue(Σ_k a[k, m] · b[k, n]), for few k."""
 
-    sizes, strides   (M, N, K) and elements from row to row of a, b, out where they are known, else None
-    """
-
-    dtype: str
-    sizes: tuple[int, int, int] | None = None
-    strides: tuple[int, int, int] | None = None
-    epilogue: Epilogue | None = None
-
-    def parameters(self) -> dict[str, str]:
-        array = self.dtype + "*"
-        taken = {"a": array, "b": array, "out": array}
-        taken |= dict.fromkeys(("rows", "columns", "depth", "a_stride", "b_stride", "out_stride"), "index")
-        return taken | ({} if self.epilogue is None else self.epilogue.parameters(self.dtype))
-
-    def write(
+    def multiply(
         self,
         code: Code,
         a: Pointer,
         b: Pointer,
         out: Pointer,
-        rows: Bound,
-        columns: Bound,
-        depth: Bound,
-        a_stride: Bound,
-        b_stride: Bound,
-        out_stride: Bound,
-        *more: Any,
+        sizes: tuple[Bound, ...],
+        strides: tuple[Bound, ...],
+        more: list[Any],
     ) -> None:
-        if self.sizes is not None:
-            rows, columns, depth = self.sizes
-        if self.strides is not None:
-            a_stride, b_stride, out_stride = self.strides
+        rows, columns, depth = sizes
+        a_stride, b_stride, out_stride = strides
         lanes = code.lanes(self.dtype)
         low, high = code.share(rows)
         for row in code.range(low, high):
@@ -67,5 +46,5 @@ class OuterProduct(Routine):
                         total.value = factor.fma(b.vector(k * b_stride + place, mask=mask), total.value)
                     value = total.value
                     if self.epilogue is not None:
-                        value = self.epilogue.apply(code, value, row, place, mask, list(more))
+                        value = self.epilogue.apply(code, value, row, place, mask, more)
                     out.put(value, row * out_stride + place, mask)

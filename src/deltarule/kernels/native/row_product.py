@@ -10,48 +10,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from deltarule.kernels.native.code import Bound, Code
-from deltarule.kernels.native.epilogue import Epilogue
 from deltarule.kernels.native.processor import Processor
-from deltarule.kernels.native.routine import Routine
+from deltarule.kernels.native.unpacked_product import UnpackedProduct
 from deltarule.kernels.native.values import Pointer, Vector
 
 
 @dataclass(frozen=True)
-class RowProduct(Routine):
-    """out[m, n] = epilogue(Σ_k a[m, k] · b[n, k]), for few rows m.
+class RowProduct(UnpackedProduct):
+    """out[m, n] = epilogue(Σ_k a[m, k] · b[n, k]), for few rows m."""
 
-    sizes, strides   (M, N, K) and elements from row to row of a, b, out where they are known, else None
-    """
-
-    dtype: str
-    sizes: tuple[int, int, int] | None = None
-    strides: tuple[int, int, int] | None = None
-    epilogue: Epilogue | None = None
-
-    def parameters(self) -> dict[str, str]:
-        array = self.dtype + "*"
-        taken = {"a": array, "b": array, "out": array}
-        taken |= dict.fromkeys(("rows", "columns", "depth", "a_stride", "b_stride", "out_stride"), "index")
-        return taken | ({} if self.epilogue is None else self.epilogue.parameters(self.dtype))
-
-    def write(
+    def multiply(
         self,
         code: Code,
         a: Pointer,
         b: Pointer,
         out: Pointer,
-        rows: Bound,
-        columns: Bound,
-        depth: Bound,
-        a_stride: Bound,
-        b_stride: Bound,
-        out_stride: Bound,
-        *more: Any,
+        sizes: tuple[Bound, ...],
+        strides: tuple[Bound, ...],
+        more: list[Any],
     ) -> None:
-        if self.sizes is not None:
-            rows, columns, depth = self.sizes
-        if self.strides is not None:
-            a_stride, b_stride, out_stride = self.strides
+        rows, columns, depth = sizes
+        a_stride, b_stride, out_stride = strides
         height, width = tile_sizes(code.processor, self.dtype, rows)
         low, high = code.share(columns, width)
         for column in code.range(low, high, width):
@@ -69,7 +48,7 @@ class RowProduct(Routine):
                     for i in range(exact):
                         value, mask = merged(sums[i]), code.mask(inside, width)
                         if self.epilogue is not None:
-                            value = self.epilogue.apply(code, value, first + i, column, mask, list(more))
+                            value = self.epilogue.apply(code, value, first + i, column, mask, more)
                         out.put(value, (first + i) * out_stride + column, mask)
 
 

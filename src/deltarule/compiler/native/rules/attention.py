@@ -7,7 +7,7 @@ from typing import Any
 
 from deltarule.compiler.native.lowering import Lowering
 from deltarule.compiler.native.plan import Scratch, View
-from deltarule.compiler.native.rules.registry import FLOATS, all_of, remember, remembered, rule
+from deltarule.compiler.native.rules.registry import FLOATS, all_of, labelled, remember, remembered, rule
 from deltarule.compiler.program import Instruction, Value
 from deltarule.kernels.native.attention import Attention, scratch_elements
 from deltarule.kernels.native.attention_blocks import feature_vectors
@@ -43,7 +43,7 @@ def _forward(lowering: Lowering, instruction: Instruction, parts: list[View], y:
     scratch = Scratch(scratch_elements(machine, dtype, vectors, *sizes[3:]), dtype)
     arguments = [query, key, value, None, y, logs, scratch, *sizes, *_steps(query, key, value, y), 0, 0, 0]
     arguments.append(float(instruction.parameters["scale"]))
-    lowering.call(routine, arguments, (4, 5), _work(sizes), _label(instruction))
+    lowering.call(routine, arguments, (4, 5), _work(sizes), labelled(instruction))
 
 
 def _backward(
@@ -66,7 +66,7 @@ def _backward(
     arguments = [query, key, value, None, y, logs, upstream, *gradients, scratch, *sizes]
     arguments += [*_steps(query, key, value, y, upstream, *gradients), 0, 0, 0]
     arguments.append(float(instruction.parameters["scale"]))
-    lowering.call(routine, arguments, (7, 8, 9), 3 * _work(sizes), _label(instruction))
+    lowering.call(routine, arguments, (7, 8, 9), 3 * _work(sizes), labelled(instruction))
 
 
 def _work(sizes: tuple[int, ...]) -> int:
@@ -168,8 +168,3 @@ def _attention_gradient(lowering: Lowering, instruction: Instruction) -> bool:
         gradients.append(View(made.storage, shape, strides, made.offset))
     _backward(lowering, instruction, parts, result, logs, above, gradients)
     return True
-
-
-def _label(instruction: Instruction) -> str:
-    what = instruction.name if instruction.kind == "forward" else f"{instruction.name} gradient"
-    return f"{instruction.scope}: {what}" if instruction.scope else what

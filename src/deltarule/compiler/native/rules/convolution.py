@@ -9,7 +9,7 @@ from typing import Any
 from deltarule.compiler.native.cluster import Item, Producer, Result
 from deltarule.compiler.native.lowering import Lowering
 from deltarule.compiler.native.plan import Scratch, View
-from deltarule.compiler.native.rules.registry import FLOATS, all_of, rule
+from deltarule.compiler.native.rules.registry import FLOATS, all_of, labelled, rule
 from deltarule.compiler.native.rules.rows import as_rows
 from deltarule.compiler.program import Instruction, Value
 from deltarule.kernels.native.convolution import Convolution, scratch_elements
@@ -105,7 +105,7 @@ def _convolution(lowering: Lowering, instruction: Instruction) -> bool:
         product = Value(-1, output.shape, output.dtype, f"{output.name}_product", "computed")
         lowering.consumers[product] = [id(instruction)]
     call = ConvolutionCall(
-        product, as_rows(lowering, x), lowering.contiguous(weight), geometry, _label(instruction)
+        product, as_rows(lowering, x), lowering.contiguous(weight), geometry, labelled(instruction)
     )
     lowering.product(call, output.shape, instruction)
     if bias:
@@ -148,7 +148,7 @@ def _convolution_gradient(lowering: Lowering, instruction: Instruction) -> bool:
         arguments = [as_rows(lowering, x), given, grad_weight, grad_bias, scratch, None]
         arguments.append(geometry.frame_elements())
         writes = (2, 3) if biased else (2,)
-        label = f"{_label(instruction)}, weight"
+        label = f"{labelled(instruction)}, weight"
         lowering.call(routine, arguments, writes, 2 * geometry.multiply_adds(), label)
         if outputs[1] is not None:
             lowering.views[outputs[1]] = grad_weight
@@ -157,12 +157,7 @@ def _convolution_gradient(lowering: Lowering, instruction: Instruction) -> bool:
     if outputs[0] is not None:
         geometry = _geometry(instruction, x.shape, weight.shape, upstream.shape, True)
         call = ConvolutionCall(
-            outputs[0], given, lowering.contiguous(weight), geometry, f"{_label(instruction)}, x"
+            outputs[0], given, lowering.contiguous(weight), geometry, f"{labelled(instruction)}, x"
         )
         lowering.product(call, x.shape, instruction)
     return True
-
-
-def _label(instruction: Instruction) -> str:
-    what = instruction.name if instruction.kind == "forward" else f"{instruction.name} gradient"
-    return f"{instruction.scope}: {what}" if instruction.scope else what

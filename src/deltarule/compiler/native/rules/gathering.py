@@ -7,7 +7,7 @@ import math
 from deltarule.compiler.native.cluster import Item, Result
 from deltarule.compiler.native.lowering import Lowering
 from deltarule.compiler.native.plan import View
-from deltarule.compiler.native.rules.registry import FLOATS, all_of, rule
+from deltarule.compiler.native.rules.registry import FLOATS, all_of, labelled, rule
 from deltarule.compiler.program import Instruction, Value
 from deltarule.kernels.native.embedding import SumRows, TakeRows
 
@@ -24,7 +24,7 @@ def _embedding(lowering: Lowering, instruction: Instruction) -> bool:
     rows, width = math.prod(indices.shape), table.shape[1]
     made = lowering.new(output)
     arguments = [lowering.contiguous(table), lowering.contiguous(indices), made, rows, width]
-    lowering.call(TakeRows(table.dtype.name, width), arguments, (2,), rows * width, _label(instruction))
+    lowering.call(TakeRows(table.dtype.name, width), arguments, (2,), rows * width, labelled(instruction))
     lowering.views[output] = made
     return True
 
@@ -43,7 +43,7 @@ def _embedding_gradient(lowering: Lowering, instruction: Instruction) -> bool:
     made = lowering.new(output)
     arguments = [lowering.contiguous(indices), lowering.contiguous(upstream), made, count, rows, width]
     routine = SumRows(output.dtype.name, False, width)
-    lowering.call(routine, arguments, (2,), rows * width, _label(instruction))
+    lowering.call(routine, arguments, (2,), rows * width, labelled(instruction))
     lowering.views[output] = made
     return True
 
@@ -74,7 +74,7 @@ def _concat(lowering: Lowering, instruction: Instruction) -> bool:
     for source in sources:
         length = source.shape[axis]
         if source.size:
-            _write(lowering, source, _part(made, axis, start, length), _label(instruction))
+            _write(lowering, source, _part(made, axis, start, length), labelled(instruction))
         start += length
     lowering.views[output] = made
     return True
@@ -121,7 +121,7 @@ def _pad(lowering: Lowering, instruction: Instruction) -> bool:
     for axis, (before, _) in enumerate(widths):
         inner = _part(inner, axis, before, x.shape[axis])
     if inner.size:
-        _write(lowering, x, inner, _label(instruction))
+        _write(lowering, x, inner, labelled(instruction))
     lowering.views[output] = made
     return True
 
@@ -138,8 +138,3 @@ def _pad_gradient(lowering: Lowering, instruction: Instruction) -> bool:
         inner = _part(inner, axis, before, x.shape[axis])
     lowering.views[output] = inner
     return True
-
-
-def _label(instruction: Instruction) -> str:
-    what = instruction.name if instruction.kind == "forward" else f"{instruction.name} gradient"
-    return f"{instruction.scope}: {what}" if instruction.scope else what

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from deltarule.compiler.native.lowering import Lowering
-from deltarule.compiler.native.rules.registry import FLOATS, all_of, rule
+from deltarule.compiler.native.rules.registry import FLOATS, all_of, labelled, rule
 from deltarule.compiler.native.rules.rows import as_rows, channels_last
 from deltarule.compiler.program import Instruction, Value
 from deltarule.kernels.native.pooling import AveragePool, AveragePoolGradient, MaxPool, MaxPoolGradient
@@ -69,7 +69,7 @@ def _pool(lowering: Lowering, instruction: Instruction) -> bool:
         routine = AveragePool(x.dtype.name, *window.facts, include_padding=counts)
     given = as_rows(lowering, x)
     made, view = channels_last(lowering, output)
-    lowering.call(routine, [given, made, *window.sizes], (1,), window.work, _label(instruction))
+    lowering.call(routine, [given, made, *window.sizes], (1,), window.work, labelled(instruction))
     lowering.views[output] = view
     return True
 
@@ -92,11 +92,6 @@ def _pool_gradient(lowering: Lowering, instruction: Instruction) -> bool:
         given = [as_rows(lowering, upstream)]
     made, view = channels_last(lowering, output)
     arguments = [*given, made, window.block, *window.sizes]
-    lowering.call(routine, arguments, (len(given),), 2 * window.work, _label(instruction))
+    lowering.call(routine, arguments, (len(given),), 2 * window.work, labelled(instruction))
     lowering.views[output] = view
     return True
-
-
-def _label(instruction: Instruction) -> str:
-    what = instruction.name if instruction.kind == "forward" else f"{instruction.name} gradient"
-    return f"{instruction.scope}: {what}" if instruction.scope else what

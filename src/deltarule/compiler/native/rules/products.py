@@ -9,7 +9,7 @@ from deltarule.compiler.native.lowering import Lowering
 from deltarule.compiler.native.matrix_call import ProductCall
 from deltarule.compiler.native.plan import Scratch, View
 from deltarule.compiler.native.rules.elementwise import reduce
-from deltarule.compiler.native.rules.registry import FLOATS, all_of, rule
+from deltarule.compiler.native.rules.registry import FLOATS, all_of, labelled, rule
 from deltarule.compiler.program import Instruction, Value
 from deltarule.kernels.native.batched_product import BatchedProduct
 from deltarule.kernels.native.matrix_product import scratch_elements
@@ -43,7 +43,7 @@ def _linear(lowering: Lowering, instruction: Instruction) -> bool:
         rows,
         weight.shape[0],
         weight.shape[1],
-        _labelled(instruction),
+        labelled(instruction),
     )
     lowering.product(call, output.shape, instruction)
     if bias:
@@ -70,7 +70,7 @@ def _linear_gradient(lowering: Lowering, instruction: Instruction) -> bool:
     rows = math.prod(x.shape[:-1])
     out_features, in_features = weight.shape
     outputs = [*instruction.outputs, None][:3]
-    label = _labelled(instruction)
+    label = labelled(instruction)
     given = lowering.contiguous(upstream)
     if outputs[2] is not None:
         assert upstream.shape is not None
@@ -106,7 +106,7 @@ def _matmul(lowering: Lowering, instruction: Instruction) -> bool:
     right, b_turned = _as_it_lies(lowering, b)
     rows = math.prod(a.shape[:-1])
     call = ProductCall(
-        output, left, right, a_turned, b_turned, rows, b.shape[1], b.shape[0], _labelled(instruction)
+        output, left, right, a_turned, b_turned, rows, b.shape[1], b.shape[0], labelled(instruction)
     )
     lowering.product(call, output.shape, instruction)
     return True
@@ -130,7 +130,7 @@ def _matmul_gradient(lowering: Lowering, instruction: Instruction) -> bool:
     rows, depth, columns = math.prod(a.shape[:-1]), b.shape[0], b.shape[1]
     given = lowering.contiguous(upstream)
     grad_a, grad_b = instruction.outputs
-    label = _labelled(instruction)
+    label = labelled(instruction)
     if grad_a is not None:
         right, turned = _as_it_lies(lowering, b)
         call = ProductCall(grad_a, given, right, False, not turned, rows, depth, columns, f"{label}, a")
@@ -171,7 +171,7 @@ def _stacked(
     arguments = [left, right, made, Scratch(scratch_elements(processor(), dtype), dtype), *sizes, *strides]
     steps = (count, rows * depth, depth * columns, rows * columns)
     work = 2 * count * math.prod(sizes)
-    lowering.call(routine, [*arguments, *steps], (2,), work, _labelled(instruction))
+    lowering.call(routine, [*arguments, *steps], (2,), work, labelled(instruction))
     lowering.views[output] = made
 
 
@@ -203,8 +203,3 @@ def _as_it_lies(lowering: Lowering, value: Value) -> tuple[View, bool]:
         if turned.is_contiguous:
             return turned, True
     return lowering.contiguous(value), False
-
-
-def _labelled(instruction: Instruction) -> str:
-    what = instruction.name if instruction.kind == "forward" else f"{instruction.name} gradient"
-    return f"{instruction.scope}: {what}" if instruction.scope else what

@@ -9,7 +9,7 @@ from deltarule.compiler.native.cluster import Item, Result
 from deltarule.compiler.native.lowering import Lowering
 from deltarule.compiler.native.matrix_call import ProductCall
 from deltarule.compiler.native.plan import Scratch, View
-from deltarule.compiler.native.rules.registry import FLOATS, all_of, remember, remembered, rule
+from deltarule.compiler.native.rules.registry import FLOATS, all_of, labelled, remember, remembered, rule
 from deltarule.compiler.program import Instruction, Value
 from deltarule.kernels.native.processor import processor
 from deltarule.kernels.native.recurrence import sharing, tile_vectors
@@ -101,7 +101,7 @@ def _sequence(lowering: Lowering, instruction: Instruction) -> bool:
         int(instruction.parameters["reverse"]),
     ]
     lowering.call(
-        routine, arguments, (0, 6, 7, 8, 9, 10), _work(batch, steps, hidden, cell), _label(instruction)
+        routine, arguments, (0, 6, 7, 8, 9, 10), _work(batch, steps, hidden, cell), labelled(instruction)
     )
     for value, view in zip(outputs, [output, *last], strict=True):
         if value is not None:
@@ -144,7 +144,7 @@ def _driven(
         rows,
         width,
         inputs.shape[1],
-        f"{_label(instruction)}, inputs",
+        f"{labelled(instruction)}, inputs",
     )
     lowering.product(call, shape, instruction)
     if cell.separate:
@@ -221,14 +221,14 @@ def _sequence_gradient(lowering: Lowering, instruction: Instruction) -> bool:
         arguments,
         (9, 10, 11, 12, 13, 14),
         _work(batch, steps, hidden, cell),
-        f"{_label(instruction)}",
+        f"{labelled(instruction)}",
     )
     for value, view in zip(outputs[1 : 1 + states], grad_first, strict=True):
         if value is not None:
             lowering.views[value] = view
     grad_ih, grad_hh, bias_ih, bias_hh = outputs[1 + states : 5 + states]
     hidden_errors = delta if delta_hidden is None else delta_hidden
-    label = _label(instruction)
+    label = labelled(instruction)
     if grad_ih is not None:
         call = ProductCall(
             grad_ih, delta, note.inputs, True, False, width, features, rows, f"{label}, weight_ih"
@@ -254,8 +254,3 @@ def _sequence_gradient(lowering: Lowering, instruction: Instruction) -> bool:
     if bias_hh is not None:
         lowering.views[bias_hh] = grad_bias if grad_bias_hidden is None else grad_bias_hidden
     return True
-
-
-def _label(instruction: Instruction) -> str:
-    what = instruction.name if instruction.kind == "forward" else f"{instruction.name} gradient"
-    return f"{instruction.scope}: {what}" if instruction.scope else what

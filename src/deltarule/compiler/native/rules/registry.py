@@ -42,3 +42,9 @@ def remembered(lowering: Lowering, instruction: Instruction) -> Any:
     """What the forward rule kept; None if the forward instruction was not lowered."""
     forward = instruction.forward
     return None if forward is None else lowering.notes.get(id(forward))
+
+
+def labelled(instruction: Instruction) -> str:
+    """The layer and what it does, for reading."""
+    what = instruction.name if instruction.kind == "forward" else f"{instruction.name} gradient"
+    return f"{instruction.scope}: {what}" if instruction.scope else what

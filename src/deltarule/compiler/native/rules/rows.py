@@ -8,7 +8,7 @@ from typing import Any
 from deltarule.compiler.native.cluster import Item, Result
 from deltarule.compiler.native.lowering import Lowering
 from deltarule.compiler.native.plan import Scratch, View, contiguous_strides
-from deltarule.compiler.native.rules.registry import FLOATS, all_of, remember, remembered, rule
+from deltarule.compiler.native.rules.registry import FLOATS, all_of, labelled, remember, remembered, rule
 from deltarule.compiler.program import Instruction, Value
 from deltarule.kernels.native.column_normalisation import (
     ColumnNormaliseGradient,
@@ -101,7 +101,7 @@ def _row_norm(lowering: Lowering, instruction: Instruction) -> bool:
     arguments = [lowering.contiguous(x), weight, bias, y, mean if centred else None, variance, inverse]
     arguments += [rows, columns, float(instruction.parameters["eps"])]
     writes = (3, 4, 5, 6)
-    lowering.call(routine, arguments, writes, rows * columns * 8, _label(instruction))
+    lowering.call(routine, arguments, writes, rows * columns * 8, labelled(instruction))
     lowering.views[output] = y
     remember(lowering, instruction, (mean if centred else None, inverse, rows, columns))
     return True
@@ -126,7 +126,7 @@ def _row_norm_gradient(lowering: Lowering, instruction: Instruction) -> bool:
     arguments = [lowering.contiguous(x), lowering.contiguous(affine[0]), lowering.contiguous(upstream)]
     arguments += [mean, inverse, targets[0], targets[1], targets[2] if biased else None]
     arguments += [Scratch(row_scratch_elements(columns), dtype), rows, columns]
-    lowering.call(routine, arguments, (5, 6, 7), rows * columns * 12, _label(instruction))
+    lowering.call(routine, arguments, (5, 6, 7), rows * columns * 12, labelled(instruction))
     for value, view in zip(instruction.outputs, targets, strict=True):
         if value is not None:
             lowering.views[value] = view
@@ -173,7 +173,7 @@ def _batch_norm(lowering: Lowering, instruction: Instruction) -> bool:
         [given, mean, variance, inverse, scratch, rows, columns, eps],
         (1, 2, 3),
         rows * columns * 6,
-        _label(instruction),
+        labelled(instruction),
     )
     made, view = channels_last(lowering, output)
     weight = lowering.contiguous(affine[0]) if affine else None
@@ -183,7 +183,7 @@ def _batch_norm(lowering: Lowering, instruction: Instruction) -> bool:
         [given, mean, inverse, weight, bias, made, rows, columns],
         (5,),
         rows * columns * 4,
-        _label(instruction),
+        labelled(instruction),
     )
     lowering.views[output] = view
     remember(lowering, instruction, (mean, variance, inverse, rows, columns))
@@ -249,14 +249,9 @@ def _batch_norm_gradient(lowering: Lowering, instruction: Instruction) -> bool:
     arguments = [as_rows(lowering, x), weight, as_rows(lowering, upstream), mean, inverse, made, *targets]
     arguments += [Scratch(column_scratch_elements(columns), dtype), rows, columns]
     routine = ColumnNormaliseGradient(dtype, weight is not None, columns)
-    lowering.call(routine, arguments, (5, 6, 7), rows * columns * 12, _label(instruction))
+    lowering.call(routine, arguments, (5, 6, 7), rows * columns * 12, labelled(instruction))
     lowering.views |= lowering_views
     for value, target in zip(outputs[1:], targets, strict=True):
         if value is not None:
             lowering.views[value] = target
     return True
-
-
-def _label(instruction: Instruction) -> str:
-    what = instruction.name if instruction.kind == "forward" else f"{instruction.name} gradient"
-    return f"{instruction.scope}: {what}" if instruction.scope else what
