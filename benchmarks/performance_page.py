@@ -107,7 +107,21 @@ the fastest of PyTorch eager, torch.compile and JAX jit.
 ## What limits the rows that fall short
 
 {_shortfalls(targets)}
-"""
+{_growth()}"""
+
+
+def _growth() -> str:
+    """The plots of how time and memory grow, where they were made."""
+    plots = sorted((PAGE.parent / "growth").glob("growth-*.svg"))
+    if not plots:
+        return ""
+    shown = "\n".join(f"![{plot.stem}](growth/{plot.name})\n" for plot in plots)
+    return f"""
+## How time and memory grow
+
+Drawn by `python -m benchmarks.growth --folder docs/growth`.
+
+{shown}"""
 
 
 def _targets_table(targets: Sequence[Target]) -> str:
