@@ -64,7 +64,7 @@ class Producer:
 
     def reads(self) -> list[View]:
         """The operands."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: reads")
 
     def order(self, rank: int) -> tuple[int, ...]:
         """The axes of the result as they lie in memory; the last one is the matrix's columns."""
@@ -74,7 +74,7 @@ class Producer:
         self, out: View, epilogue: Epilogue | None, views: list[View], results: list[View]
     ) -> tuple[Any, list[Any], list[int], int]:
         """(routine, arguments, which of them are written, operations)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: call")
 
 
 @dataclass(eq=False)

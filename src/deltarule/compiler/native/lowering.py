@@ -177,11 +177,7 @@ class Lowering:
         """Copies elements, whatever the strides."""
         value = Value(-1, target.shape, np.dtype(target.dtype), label, "computed")
         item = Item(target.shape, [source], [Result(value, target=target)], lambda code, x: x, "copy")
-        cluster = Cluster(target.shape)
-        cluster.add(item)
-        self.consumers[value] = [0]
-        self.emit_loop(cluster, [value])
-        del self.consumers[value]
+        self.at_once(item)
 
     def add_to(self, target: View, addend: Value, value: Value) -> None:
         """target ← target + addend, in place; `value` stands for what is there afterwards."""
@@ -192,11 +188,9 @@ class Lowering:
             lambda code, vectors: [vectors[0] + vectors[1]],
             "add to",
         )
-        cluster = Cluster(target.shape)
-        cluster.add(item)
-        self.emit_loop(cluster, [value])
+        self.at_once(item)
 
-    def fill(self, item: Item) -> None:
+    def at_once(self, item: Item) -> None:
         """Emits one step at once."""
         cluster = Cluster(item.domain)
         cluster.add(item)

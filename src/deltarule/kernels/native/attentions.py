@@ -16,7 +16,7 @@ from deltarule.kernels.native.attention_blocks import feature_vectors
 from deltarule.kernels.native.attention_gradient import AttentionGradient, gradient_scratch_elements
 from deltarule.kernels.native.entry import entry
 from deltarule.kernels.native.processor import processor
-from deltarule.kernels.native.team import thread_count, threads
+from deltarule.kernels.native.team import threads_for
 from deltarule.kernels.native.workspace import workspace
 
 Array = NDArray[Any]
@@ -95,4 +95,4 @@ def attention_gradients(
 def _team(sizes: tuple[int, ...]) -> int:
     batch, heads, targets, sources, width, value_width = sizes
     work = batch * heads * targets * sources * (width + value_width)
-    return threads() if work >= WORTH_A_TEAM and thread_count() > 1 else 1
+    return threads_for(work, WORTH_A_TEAM)

@@ -19,8 +19,8 @@ from deltarule.kernels.native.convolution_geometry import forward_geometry, tran
 from deltarule.kernels.native.convolution_gradient import WeightGradient, gradient_scratch_elements
 from deltarule.kernels.native.entry import entry
 from deltarule.kernels.native.epilogue import AddBias
-from deltarule.kernels.native.layouts import FLOATS, channels_first_view, channels_last, contiguous, plane
-from deltarule.kernels.native.processor import processor
+from deltarule.kernels.native.layouts import channels_first_view, channels_last, contiguous, plane
+from deltarule.kernels.native.processor import FLOATS, processor
 from deltarule.kernels.native.products import team_for
 from deltarule.kernels.native.team import thread_count
 from deltarule.kernels.native.workspace import workspace
@@ -40,7 +40,8 @@ class _Plan(NamedTuple):
     frame: int
 
 
-def _image(shape: Sizes) -> tuple[int, int, int, int]:
+def image(shape: Sizes) -> tuple[int, int, int, int]:
+    """A shape with one or two spatial axes as that of two."""
     return (shape[0], shape[1], *plane(shape[2:]))
 
 
@@ -67,7 +68,7 @@ def _convolution(
     positions = shape[2:] if transposed else outputs
     threads = team_for(shape[0] * prod(weight) * prod(positions)) if team > 1 else 1
     geometry = make(
-        processor(), dtype, _image(shape), _image(weight), plane(outputs), plane(stride), plane(before, 0),
+        processor(), dtype, image(shape), image(weight), plane(outputs), plane(stride), plane(before, 0),
         plane(dilation), groups, threads,
     )  # fmt: skip
     epilogue = _BIAS if bias else None
@@ -125,7 +126,7 @@ def _gradient(
     dtype = FLOATS[kind]
     threads = team_for(shape[0] * prod(result) * prod(signal[2:])) if team > 1 else 1
     geometry = forward_geometry(
-        processor(), dtype, _image(shape), _image(result), plane(signal[2:]), plane(stride), plane(before, 0),
+        processor(), dtype, image(shape), image(result), plane(signal[2:]), plane(stride), plane(before, 0),
         plane(dilation), groups, threads,
     )  # fmt: skip
     kind_of_code = dtype, geometry.vectors, geometry.copied, geometry.diagonal, geometry.together

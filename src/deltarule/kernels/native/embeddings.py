@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from deltarule.kernels.native.embedding import SumRows, TakeRows
 from deltarule.kernels.native.entry import entry
-from deltarule.kernels.native.team import thread_count, threads
+from deltarule.kernels.native.processor import FLOATS
+from deltarule.kernels.native.team import threads_for
 
 Array = NDArray[Any]
 
@@ -23,41 +24,37 @@ WORTH_A_TEAM = 50_000
 # A table so many times larger than what is added to it is not cleared: the system gives zeros.
 _MUCH_LARGER = 4
 
-_TYPES = {"f": "float32", "d": "float64"}
-
-
-def _team(elements: int) -> int:
-    return threads() if elements >= WORTH_A_TEAM and thread_count() > 1 else 1
-
 
 @lru_cache
 def _take(character: str) -> Any:
-    return entry(TakeRows(_TYPES[character]), True)
+    return entry(TakeRows(FLOATS[character]), True)
 
 
 @lru_cache
 def _sum(character: str, cleared: bool) -> Any:
-    return entry(SumRows(_TYPES[character], cleared), True)
+    return entry(SumRows(FLOATS[character], cleared), True)
 
 
 def take_rows(table: Array, positions: Array) -> Array | None:
     """table[positions] for positions from 0 on that are known to be in range."""
-    if table.dtype.char not in _TYPES or not positions.size:
+    if table.dtype.char not in FLOATS or not positions.size:
         return None
     width = table.shape[1]
     out = np.empty((*positions.shape, width), table.dtype)
     positions = np.ascontiguousarray(positions, np.int64)
-    done = _take(table.dtype.char)(_team(out.size), table, positions, out, positions.size, width)
+    team = threads_for(out.size, WORTH_A_TEAM)
+    done = _take(table.dtype.char)(team, table, positions, out, positions.size, width)
     return out if done else None
 
 
 def sum_rows(count: int, positions: Array, updates: Array) -> Array | None:
     """y[p] = Σ of updates[m] over all m with positions[m] = p, for p below count."""
-    if updates.dtype.char not in _TYPES or not updates.size:
+    if updates.dtype.char not in FLOATS or not updates.size:
         return None
     positions, updates = np.ascontiguousarray(positions, np.int64), np.ascontiguousarray(updates)
     rows, width = updates.shape
     cleared = count > _MUCH_LARGER * rows
     out = (np.zeros if cleared else np.empty)((count, width), updates.dtype)
     function = _sum(updates.dtype.char, cleared)
-    return out if function(_team(updates.size), positions, updates, out, count, rows, width) else None
+    team = threads_for(updates.size, WORTH_A_TEAM)
+    return out if function(team, positions, updates, out, count, rows, width) else None

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.kernels.native.entry import entry
+from deltarule.kernels.native.processor import FLOATS
 from deltarule.kernels.native.team import thread_count, threads
 from deltarule.kernels.native.transposition import Transpose
 
 Array = NDArray[Any]
-
-FLOATS = {"f": "float32", "d": "float64"}
 
 # Elements from which a second thread repays being started, and from which native code is faster than NumPy's.
 _WORTH_A_TEAM = 60_000

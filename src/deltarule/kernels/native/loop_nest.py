@@ -85,7 +85,7 @@ class _Writer:
         if not self.kept:
             # One result in all: the first thread does it, so that it does not depend on their number.
             for _ in code.first_thread():
-                self._reduce([(self.inputs, self.results)], [None], [self.lanes])
+                self._reduce([(self.inputs, self.results)], [None])
             return
         self._outer(0, self.inputs, self.results, True)
 
@@ -106,7 +106,7 @@ class _Writer:
         for i in code.range(low, high):
             here = self._moved(nest.inputs, inputs, axis, i), self._moved(nest.results, results, axis, i)
             if last:
-                self._reduce([here], [None], [self.lanes])
+                self._reduce([here], [None])
             else:
                 self._outer(depth + 1, *here, share)
 
@@ -141,7 +141,7 @@ class _Writer:
                     )
                 )
                 masks.append(code.mask(count - j * lanes, lanes))
-            self._reduce(places, masks, [lanes] * vectors)
+            self._reduce(places, masks)
 
     def _element(self, inputs: list[Pointer], results: list[Pointer], mask: Mask | None) -> list[Vector]:
         """Computes one vector; stores what is not reduced; answers all results."""
@@ -181,9 +181,7 @@ class _Writer:
             for _ in self.code.when(mask.lane(i)):
                 pointer.put(value.lane(i), i * stride)
 
-    def _reduce(
-        self, places: list[tuple[list[Pointer], list[Pointer]]], masks: list[Mask | None], _lanes: list[int]
-    ) -> None:
+    def _reduce(self, places: list[tuple[list[Pointer], list[Pointer]]], masks: list[Mask | None]) -> None:
         """Runs over the reduced axes with one running value for each reduced result and place."""
         code, nest = self.code, self.nest
         positions = [i for i, each in enumerate(nest.results) if each.reduction is not None]

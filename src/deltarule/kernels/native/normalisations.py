@@ -25,7 +25,7 @@ from deltarule.kernels.native.row_normalisation import (
     row_scratch_elements,
 )
 from deltarule.kernels.native.span_normalisation import SpanNormalise, SpanNormaliseGradient, SpanScale
-from deltarule.kernels.native.team import thread_count, threads
+from deltarule.kernels.native.team import threads_for
 from deltarule.kernels.native.workspace import workspace
 
 Array = NDArray[Any]
@@ -36,10 +36,6 @@ Shape = tuple[int, ...]
 WORTH_A_TEAM = 25_000
 
 _TYPES = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
-
-
-def _team(elements: int) -> int:
-    return threads() if elements >= WORTH_A_TEAM and thread_count() > 1 else 1
 
 
 @lru_cache(1024)
@@ -109,7 +105,7 @@ def normalise(
     y = np.empty_like(x)
     mean = np.empty(statistic, dtype) if centred else None
     variance, inverse = np.empty(statistic, dtype), np.empty(statistic, dtype)
-    count, weighted, biased = _team(x.size), weight is not None, bias is not None
+    count, weighted, biased = threads_for(x.size, WORTH_A_TEAM), weight is not None, bias is not None
     if kind == "row":
         routine = entry(RowNormalise(dtype, centred, weighted, biased))
         routine(count, x, weight, bias, y, mean, variance, inverse, *sizes, eps)
@@ -151,7 +147,7 @@ def normalise_gradients(
     shape = weight.shape if weight is not None else statistics_shape(x.shape, axes)
     grad_weight, grad_bias = np.empty(shape, dtype), np.empty(shape, dtype)
     arrays = (x, weight, upstream, mean, inverse, grad_x, grad_weight, grad_bias)
-    count = _team(x.size)
+    count = threads_for(x.size, WORTH_A_TEAM)
     if kind == "row":
         scratch = workspace(count * row_scratch_elements(sizes[1]), dtype) if weighted else None
         entry(RowNormaliseGradient(dtype, centred, weighted, biased))(count, *arrays, scratch, *sizes)
@@ -183,7 +179,7 @@ def scale_channels(
     last = _channels_last(x)
     if not (last or x.flags.c_contiguous):
         x = np.ascontiguousarray(x)
-    y, count = np.empty_like(x), _team(x.size)
+    y, count = np.empty_like(x), threads_for(x.size, WORTH_A_TEAM)
     batch, channels, *positions = x.shape
     inner = prod(positions)
     arrays, options = (x, mean, inverse, weight, bias, y), (dtype, weight is not None, bias is not None)

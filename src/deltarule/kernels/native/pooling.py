@@ -4,15 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
 from deltarule.kernels.native.code import Bound, Code
+from deltarule.kernels.native.layouts import plane
 from deltarule.kernels.native.routine import Routine
 from deltarule.kernels.native.values import Mask, Pointer, Vector
 
 Pair = tuple[int, int]
+Sizes = tuple[int, ...]
 
 _NUMBERS = ("batch", "channels", "height", "width", "rows", "columns", "before_y", "before_x")
+
+
+class Windows(NamedTuple):
+    """Windows over images, as the routines are told of them.
+
+    kernel, stride, dilation   (vertical, horizontal)
+    inside     whether every window lies within the image
+    covered    whether they meet every element exactly once
+    overlap    whether neighbours may share elements
+    numbers    sizes, in the order of the routines' arguments
+    work       elements that they read
+    """
+
+    kernel: Pair
+    stride: Pair
+    dilation: Pair
+    inside: bool
+    covered: bool
+    overlap: bool
+    numbers: tuple[int, ...]
+    work: int
+
+
+def windows_of(
+    shape: Sizes, positions: Sizes, kernel: Sizes, stride: Sizes, before: Sizes, dilation: Sizes
+) -> Windows:
+    """Windows at so many positions over an array (batch, channels, *spatial) with one or two spatial axes."""
+    batch, channels, *extents = shape
+    walks = list(zip(positions, extents, kernel, stride, before, dilation, strict=True))
+    inside = all(
+        ahead == 0 and (count - 1) * step + (size - 1) * gap < extent
+        for count, extent, size, step, ahead, gap in walks
+    )
+    covered = inside and all(
+        size == step and gap == 1 and count * step == extent for count, extent, size, step, _, gap in walks
+    )
+    overlap = any(step < (size - 1) * gap + 1 for _, _, size, step, _, gap in walks)
+    numbers = (batch, channels, *plane(tuple(extents)), *plane(positions), *plane(before, 0))
+    work = batch * channels * prod(positions) * prod(kernel)
+    return Windows(plane(kernel), plane(stride), plane(dilation), inside, covered, overlap, numbers, work)
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.kernels.native.entry import entry
-from deltarule.kernels.native.layouts import FLOATS, channels_first_view, channels_last, plane
-from deltarule.kernels.native.pooling import AveragePool, AveragePoolGradient, MaxPool, MaxPoolGradient
+from deltarule.kernels.native.layouts import channels_first_view, channels_last
+from deltarule.kernels.native.pooling import (
+    AveragePool,
+    AveragePoolGradient,
+    MaxPool,
+    MaxPoolGradient,
+    windows_of,
+)
+from deltarule.kernels.native.processor import FLOATS
 from deltarule.kernels.native.team import thread_count, threads
 
 Array = NDArray[Any]
@@ -45,35 +51,24 @@ def _plan(
 ) -> _Plan | None:
     if 0 in shape or 0 in positions:
         return None
-    batch, channels, *extents = shape
-    walks = list(zip(positions, extents, kernel, stride, before, dilation, strict=True))
-    inside = all(
-        ahead == 0 and (count - 1) * step + (size - 1) * gap < extent
-        for count, extent, size, step, ahead, gap in walks
-    )
-    covered = inside and all(
-        size == step and gap == 1 and count * step == extent for count, extent, size, step, _, gap in walks
-    )
-    overlap = any(step < (size - 1) * gap + 1 for _, _, size, step, _, gap in walks)
-    window = FLOATS[kind], plane(kernel), plane(stride), plane(dilation), inside
+    found = windows_of(shape, positions, kernel, stride, before, dilation)
+    window: Any = (FLOATS[kind], *found[:4])
+    met: Any = {"covered": found.covered, "overlap": found.overlap}
     if name == "max":
         routine: Any = MaxPool(*window)
     elif name == "average":
         routine = AveragePool(*window, include_padding=include_padding)
     elif name == "max gradient":
-        routine = MaxPoolGradient(*window, covered=covered, overlap=overlap)
+        routine = MaxPoolGradient(*window, **met)
     else:
-        routine = AveragePoolGradient(
-            *window, covered=covered, overlap=overlap, include_padding=include_padding
-        )
-    work = batch * channels * prod(positions) * prod(kernel)
-    count = threads() if team > 1 and work > _WORTH_A_TEAM else 1
+        routine = AveragePoolGradient(*window, **met, include_padding=include_padding)
+    batch, channels, *extents = shape
+    count = threads() if team > 1 and found.work > _WORTH_A_TEAM else 1
     # A few images are shared by channels, 64 bytes of each pixel at least.
     block = channels if batch >= 2 * count else min(channels, 16)
-    numbers = (batch, channels, *plane(tuple(extents)), *plane(positions), *plane(before, 0))
     is_gradient = name.endswith("gradient")
     last = (batch, *(extents if is_gradient else positions), channels)
-    return _Plan(entry(routine, True), count, last, block, numbers)
+    return _Plan(entry(routine, True), count, last, block, found.numbers)
 
 
 def pool(

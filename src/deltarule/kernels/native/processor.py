@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+# NumPy's characters of the float types that kernels are written for.
+FLOATS = {"f": "float32", "d": "float64"}
+
 SIZES = {"float32": 4, "float64": 8, "int64": 8, "int32": 4, "bool": 1, "uint8": 1}
 
 

@@ -14,9 +14,9 @@ from deltarule.kernels.native.entry import entry
 from deltarule.kernels.native.epilogue import AddBias, Epilogue
 from deltarule.kernels.native.matrix_product import Product, scratch_elements
 from deltarule.kernels.native.outer_product import OuterProduct
-from deltarule.kernels.native.processor import processor
+from deltarule.kernels.native.processor import FLOATS, processor
 from deltarule.kernels.native.row_product import RowProduct
-from deltarule.kernels.native.team import thread_count, threads
+from deltarule.kernels.native.team import thread_count, threads_for
 from deltarule.kernels.native.workspace import workspace
 
 Array = NDArray[Any]
@@ -42,7 +42,7 @@ def product_kind(rows: int, depth: int, transposed_b: bool, transposed_a: bool =
 
 def team_for(multiply_adds: int) -> int:
     """Threads for so much work."""
-    return threads() if multiply_adds >= WORTH_A_TEAM and thread_count() > 1 else 1
+    return threads_for(multiply_adds, WORTH_A_TEAM)
 
 
 Shape = tuple[int, ...]
@@ -54,7 +54,7 @@ def _plan(
     kind: str, a: Shape, b: Shape, transposed_a: bool, transposed_b: bool, biased: bool, team: int
 ) -> Plan | None:
     """(function, threads, shape of the product, sizes for the function, elements of scratch memory)."""
-    dtype = _TYPES.get(kind)
+    dtype = FLOATS.get(kind)
     if dtype is None:
         return None
     rows, depth = a[::-1] if transposed_a else a
@@ -72,15 +72,12 @@ def _plan(
     return entry(product, True), count, shape, sizes, count * scratch_elements(processor(), dtype)
 
 
-_TYPES = {"f": "float32", "d": "float64"}
-
-
 def batched_product(a: Array, b: Array, transposed_a: bool, transposed_b: bool) -> Array | None:
     """(aᵀ or a)[i] · (bᵀ or b)[i] for all i; None where these arrays are not for native code.
 
     a, b   contiguous (count, rows, columns) of one float type, as they lie in memory
     """
-    dtype = _TYPES.get(a.dtype.char)
+    dtype = FLOATS.get(a.dtype.char)
     if dtype is None:
         return None
     count = a.shape[0]
@@ -118,6 +115,6 @@ def product(
         out = np.empty(shape, kind)
     more = () if bias is None else (bias,)
     if scratch_size:
-        scratch = workspace(scratch_size, _TYPES[kind.char])
+        scratch = workspace(scratch_size, FLOATS[kind.char])
         return out if function(count, a, b, out, scratch, *sizes, *more) else None
     return out if function(count, a, b, out, *sizes, *more) else None

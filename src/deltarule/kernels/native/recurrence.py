@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.kernels.native.entry import entry
-from deltarule.kernels.native.processor import processor
+from deltarule.kernels.native.processor import FLOATS, processor
 from deltarule.kernels.native.products import WORTH_A_TEAM, product
 from deltarule.kernels.native.recurrence_backward import RecurrenceBackward, backward_scratch_elements
 from deltarule.kernels.native.recurrence_cells import Cell
@@ -82,9 +82,6 @@ def _backward_plan(
     return entry(routine), count, backward_scratch_elements(routine, processor(), count, hidden)
 
 
-_TYPES = {"f": "float32", "d": "float64"}
-
-
 def forward(
     cell: Cell,
     x: Array,
@@ -100,7 +97,7 @@ def forward(
 
     The parameters are those of kernels/recurrence/lstm.py, `states` being h0, and c0 of a cell that has it.
     """
-    dtype = _TYPES.get(x.dtype.char)
+    dtype = FLOATS.get(x.dtype.char)
     if dtype is None:
         return None
     arrays = (x, weight_ih, weight_hh, bias_ih, bias_hh, *states)

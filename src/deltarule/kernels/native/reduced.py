@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.kernels.native.entry import entry
+from deltarule.kernels.native.processor import FLOATS
 from deltarule.kernels.native.reductions import ColumnReduction, RowReduction
 from deltarule.kernels.native.team import thread_count, threads
 
 Array = NDArray[Any]
-
-_TYPES = {"f": "float32", "d": "float64"}
 
 # Elements from which native code is faster than NumPy's, and from which a second thread repays its start.
 LEAST = 4_096
@@ -120,9 +119,9 @@ def reduced(x: Array, axes: tuple[int, ...], keepdims: bool, kind: str = "sum") 
 
     The last digits of large sums depend on the number of threads.
     """
-    if x.size < LEAST or x.dtype.char not in _TYPES:
+    if x.size < LEAST or x.dtype.char not in FLOATS:
         return None
-    plan = _plan(_TYPES[x.dtype.char], x.shape, x.strides, axes, keepdims, kind, thread_count())
+    plan = _plan(FLOATS[x.dtype.char], x.shape, x.strides, axes, keepdims, kind, thread_count())
     if plan is None:
         return None
     current = x if plan.order is None else x.transpose(plan.order)

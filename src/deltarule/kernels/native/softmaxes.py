@@ -13,34 +13,29 @@ from numpy.typing import NDArray
 
 from deltarule.kernels.native.cross_entropy import CrossEntropy, CrossEntropyGradient
 from deltarule.kernels.native.entry import entry
+from deltarule.kernels.native.processor import FLOATS
 from deltarule.kernels.native.softmax import Softmax, SoftmaxGradient
-from deltarule.kernels.native.team import thread_count, threads
+from deltarule.kernels.native.team import threads_for
 
 Array = NDArray[Any]
 
 # Elements, each an exponential, from which a second thread repays being started.
 WORTH_A_TEAM = 16_384
 
-_TYPES = {"f": "float32", "d": "float64"}
-
-
-def _team(elements: int) -> int:
-    return threads() if elements >= WORTH_A_TEAM and thread_count() > 1 else 1
-
 
 @lru_cache
 def _softmax(character: str, logarithm: bool) -> Any:
-    return entry(Softmax(_TYPES[character], logarithm), True)
+    return entry(Softmax(FLOATS[character], logarithm), True)
 
 
 @lru_cache
 def _softmax_gradient(character: str, logarithm: bool) -> Any:
-    return entry(SoftmaxGradient(_TYPES[character], logarithm), True)
+    return entry(SoftmaxGradient(FLOATS[character], logarithm), True)
 
 
 def _rows(x: Array, axis: int) -> bool:
     """Whether the axis is the last one of a float array that holds something."""
-    return bool(x.dtype.char in _TYPES and x.size and axis in (-1, x.ndim - 1))
+    return bool(x.dtype.char in FLOATS and x.size and axis in (-1, x.ndim - 1))
 
 
 def softmax(x: Array, axis: int, logarithm: bool) -> Array | None:
@@ -52,7 +47,7 @@ def softmax(x: Array, axis: int, logarithm: bool) -> Array | None:
     columns = x.shape[-1]
     y = np.empty(x.shape, x.dtype)
     function = _softmax(x.dtype.char, logarithm)
-    return y if function(_team(x.size), x, y, x.size // columns, columns) else None
+    return y if function(threads_for(x.size, WORTH_A_TEAM), x, y, x.size // columns, columns) else None
 
 
 def softmax_gradient(y: Array, upstream: Array, axis: int, logarithm: bool) -> Array | None:
@@ -64,13 +59,13 @@ def softmax_gradient(y: Array, upstream: Array, axis: int, logarithm: bool) -> A
     columns = y.shape[-1]
     grad_x = np.empty(y.shape, y.dtype)
     function = _softmax_gradient(y.dtype.char, logarithm)
-    done = function(_team(y.size), y, upstream, grad_x, y.size // columns, columns)
+    done = function(threads_for(y.size, WORTH_A_TEAM), y, upstream, grad_x, y.size // columns, columns)
     return grad_x if done else None
 
 
 @lru_cache
 def _cross_entropy(character: str, reduction: str, ignoring: bool) -> tuple[Any, Any]:
-    options = (_TYPES[character], reduction, ignoring)
+    options = (FLOATS[character], reduction, ignoring)
     return entry(CrossEntropy(*options), True), entry(CrossEntropyGradient(*options), True)
 
 
@@ -86,7 +81,7 @@ def cross_entropy(
     logits: Array, target: Array, reduction: str, ignore_index: int | None
 ) -> tuple[Array, Saved] | None:
     """(terms, their sum or their mean; what the gradient needs) of logits (batch, classes)."""
-    if logits.dtype.char not in _TYPES or logits.ndim != 2 or not logits.size:
+    if logits.dtype.char not in FLOATS or logits.ndim != 2 or not logits.size:
         return None
     if not logits.flags.c_contiguous:
         logits = np.ascontiguousarray(logits)
@@ -97,7 +92,7 @@ def cross_entropy(
     function = _cross_entropy(logits.dtype.char, reduction, ignore_index is not None)[0]
     more = () if ignore_index is None else (ignore_index,)
     arrays = (logits, target, terms, largest, log_sums, divisor, out)
-    if not function(_team(logits.size), *arrays, rows, columns, *more):
+    if not function(threads_for(logits.size, WORTH_A_TEAM), *arrays, rows, columns, *more):
         return None
     return terms if reduction == "none" else out.reshape(()), Saved(largest, log_sums, divisor)
 
@@ -115,5 +110,6 @@ def cross_entropy_gradient(
     function = _cross_entropy(logits.dtype.char, reduction, ignore_index is not None)[1]
     more = () if ignore_index is None else (ignore_index,)
     arrays = (logits, target, *saved, upstream, gradient)
-    assert function(_team(logits.size), *arrays, rows, columns, *more), "arrays that forward did not take"
+    team = threads_for(logits.size, WORTH_A_TEAM)
+    assert function(team, *arrays, rows, columns, *more), "arrays that forward did not take"
     return gradient

@@ -98,6 +98,11 @@ def threads() -> int:
     return count
 
 
+def threads_for(work: int, worth: int) -> int:
+    """Threads for so much work: one below what repays starting a team."""
+    return threads() if work >= worth and thread_count() > 1 else 1
+
+
 def thread_count() -> int:
     """Threads that are to be used; starts nothing, but where a fork took workers that plans count on."""
     if _team.lost:

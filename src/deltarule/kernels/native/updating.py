@@ -11,13 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltarule.kernels.native.entry import entry
+from deltarule.kernels.native.processor import FLOATS
 from deltarule.kernels.native.team import thread_count, threads
 from deltarule.kernels.native.update_rules import Rule
 from deltarule.kernels.native.updates import UpdateAll
 
 Array = NDArray[Any]
-
-_TYPES = {"f": "float32", "d": "float64"}
 
 # Elements from which a second thread repays its start: an element of SGD moves 12 bytes, one of Adam 28.
 _WORTH_A_TEAM = 50_000
@@ -29,7 +28,7 @@ def _plan(
 ) -> tuple[Callable[..., None], Array, bool]:
     """(function, elements of each parameter, whether they are worth a team)."""
     sizes = np.array([prod(shape) for shape in shapes], np.int64)
-    return entry(UpdateAll(_TYPES[kind], rule)), sizes, int(sizes.sum()) >= _WORTH_A_TEAM
+    return entry(UpdateAll(FLOATS[kind], rule)), sizes, int(sizes.sum()) >= _WORTH_A_TEAM
 
 
 @lru_cache(16)
@@ -42,7 +41,7 @@ def fit(arrays: Sequence[Array], kind: Any = None) -> bool:
     """Whether these arrays are contiguous and all of one float type, the given one or that of the first."""
     if kind is None:
         kind = arrays[0].dtype
-    if kind.char not in _TYPES or not kind.isnative:
+    if kind.char not in FLOATS or not kind.isnative:
         return False
     for each in arrays:
         # Types are almost always the same object, which is compared in a third of the time.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from deltarule.compiler.native.lowering import Lowering
 from deltarule.compiler.native.plan import Scratch, View
-from deltarule.compiler.native.rules.registry import FLOATS, all_of, labelled, remember, remembered, rule
+from deltarule.compiler.native.rules.registry import labelled, remember, remembered, rule, with_elements
 from deltarule.compiler.program import Instruction, Value
 from deltarule.kernels.native.attention import Attention, scratch_elements
 from deltarule.kernels.native.attention_blocks import feature_vectors
@@ -74,18 +73,10 @@ def _work(sizes: tuple[int, ...]) -> int:
     return 2 * batch * heads * targets * sources * (width + value_width)
 
 
-def _is_plain(*values: Value) -> bool:
-    return (
-        all_of(values, *FLOATS)
-        and len({value.dtype for value in values}) == 1
-        and all(math.prod(value.shape or ()) > 0 for value in values)
-    )
-
-
 @rule("forward", "self_attention")
 def _self_attention(lowering: Lowering, instruction: Instruction) -> bool:
     (output,) = instruction.outputs
-    if len(instruction.inputs) != 1 or output is None or not _is_plain(*instruction.inputs):
+    if len(instruction.inputs) != 1 or output is None or not with_elements(*instruction.inputs):
         return False
     (x,) = instruction.inputs
     heads = instruction.parameters["num_heads"]
@@ -102,7 +93,7 @@ def _self_attention_gradient(lowering: Lowering, instruction: Instruction) -> bo
     logs = remembered(lowering, instruction)
     (upstream,), (y,) = instruction.upstream, instruction.values
     output = instruction.outputs[0]
-    if logs is None or output is None or not _is_plain(upstream):
+    if logs is None or output is None or not with_elements(upstream):
         return False
     heads = instruction.parameters["num_heads"]
     given, made = lowering.contiguous(instruction.inputs[0]), lowering.new(output)
@@ -134,7 +125,7 @@ def _four_axes(lowering: Lowering, value: Value) -> View:
 def _attention(lowering: Lowering, instruction: Instruction) -> bool:
     (output,) = instruction.outputs
     inputs = instruction.inputs
-    if len(inputs) != 3 or output is None or not _is_plain(*inputs):
+    if len(inputs) != 3 or output is None or not with_elements(*inputs):
         return False
     if len({len(each.shape or ()) for each in inputs}) != 1 or len(inputs[0].shape or ()) > 4:
         return False
@@ -153,7 +144,7 @@ def _attention(lowering: Lowering, instruction: Instruction) -> bool:
 def _attention_gradient(lowering: Lowering, instruction: Instruction) -> bool:
     logs = remembered(lowering, instruction)
     (upstream,), (y,) = instruction.upstream, instruction.values
-    if logs is None or not _is_plain(upstream):
+    if logs is None or not with_elements(upstream):
         return False
     parts = [_four_axes(lowering, each) for each in instruction.inputs]
     result, above = _four_axes(lowering, y), _four_axes(lowering, upstream)

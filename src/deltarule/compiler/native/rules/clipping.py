@@ -70,7 +70,7 @@ def _run(
     made = Value(-1, target.shape, np.dtype(target.dtype), text, "computed")
     axes = tuple(axis for axis, extent in enumerate(domain) if extent != 1) if reduced else ()
     result = Result(made, axes, target)
-    lowering.fill(Item(domain, [source], [result], lambda code, x: [function(x[0])], text))
+    lowering.at_once(Item(domain, [source], [result], lambda code, x: [function(x[0])], text))
 
 
 def _scale(lowering: Lowering, instruction: Instruction, value: Value, output: Value, factor: View) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from deltarule.compiler.native.cluster import Item, Producer, Result
 from deltarule.compiler.native.lowering import Lowering
 from deltarule.compiler.native.plan import Scratch, View
-from deltarule.compiler.native.rules.registry import FLOATS, all_of, labelled, rule
+from deltarule.compiler.native.rules.registry import labelled, rule, with_elements
 from deltarule.compiler.native.rules.rows import as_rows
 from deltarule.compiler.program import Instruction, Value
 from deltarule.kernels.native.convolution import Convolution, scratch_elements
 from deltarule.kernels.native.convolution_geometry import Geometry, forward_geometry, transposed_geometry
 from deltarule.kernels.native.convolution_gradient import WeightGradient, gradient_scratch_elements
+from deltarule.kernels.native.convolutions import image
 from deltarule.kernels.native.epilogue import Epilogue
+from deltarule.kernels.native.layouts import plane
 from deltarule.kernels.native.processor import processor
 from deltarule.kernels.native.team import thread_count
 
@@ -54,15 +55,6 @@ def _facts(geometry: Geometry) -> tuple[Any, ...]:
     return geometry.vectors, geometry.copied, geometry.diagonal, geometry.together
 
 
-def _plane(sizes: Sizes, fill: int = 1) -> tuple[int, int]:
-    """Sizes of one or two spatial axes as those of two."""
-    return sizes if len(sizes) == 2 else (fill, *sizes)  # type: ignore[return-value]
-
-
-def _image(shape: Sizes) -> tuple[int, int, int, int]:
-    return (*shape[:2], *_plane(shape[2:]))  # type: ignore[return-value]
-
-
 def _geometry(instruction: Instruction, x: Sizes, weight: Sizes, y: Sizes, transposed: bool) -> Geometry:
     """The geometry of the convolution x -> y, or of its transpose y -> x."""
     options = instruction.parameters
@@ -74,29 +66,22 @@ def _geometry(instruction: Instruction, x: Sizes, weight: Sizes, y: Sizes, trans
     return make(
         processor(),
         dtype.name,
-        _image(given),
-        _image(weight),
-        _plane(wanted[2:]),
-        _plane(options["stride"]),
-        _plane(before, 0),
-        _plane(options["dilation"]),
+        image(given),
+        image(weight),
+        plane(wanted[2:]),
+        plane(options["stride"]),
+        plane(before, 0),
+        plane(options["dilation"]),
         options["groups"],
         thread_count(),
     )
-
-
-def _is_plain(instruction: Instruction, *values: Value | None) -> bool:
-    known = [value for value in values if value is not None]
-    if not all_of(known, *FLOATS) or len({value.dtype for value in known}) != 1:
-        return False
-    return all(math.prod(value.shape or ()) > 0 for value in known)
 
 
 @rule("forward", "conv1d", "conv2d")
 def _convolution(lowering: Lowering, instruction: Instruction) -> bool:
     x, weight, *bias = instruction.inputs
     (output,) = instruction.outputs
-    if output is None or not _is_plain(instruction, *instruction.inputs, output):
+    if output is None or not with_elements(*instruction.inputs, output):
         return False
     assert x.shape is not None and weight.shape is not None and output.shape is not None
     geometry = _geometry(instruction, x.shape, weight.shape, output.shape, False)
@@ -127,7 +112,7 @@ def _convolution(lowering: Lowering, instruction: Instruction) -> bool:
 def _convolution_gradient(lowering: Lowering, instruction: Instruction) -> bool:
     x, weight = instruction.inputs[:2]
     (upstream,) = instruction.upstream
-    if not _is_plain(instruction, x, weight, upstream):
+    if not with_elements(x, weight, upstream):
         return False
     assert x.shape is not None and weight.shape is not None and upstream.shape is not None
     assert x.dtype is not None

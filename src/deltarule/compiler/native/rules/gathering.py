@@ -116,7 +116,7 @@ def _pad(lowering: Lowering, instruction: Instruction) -> bool:
         lambda code, vectors: [code.number(value, made.dtype)],
         f"fill({value!r})",
     )
-    lowering.fill(item)
+    lowering.at_once(item)
     inner = made
     for axis, (before, _) in enumerate(widths):
         inner = _part(inner, axis, before, x.shape[axis])

@@ -9,7 +9,7 @@ from deltarule.compiler.native.lowering import Lowering
 from deltarule.compiler.native.matrix_call import ProductCall
 from deltarule.compiler.native.plan import Scratch, View
 from deltarule.compiler.native.rules.elementwise import reduce
-from deltarule.compiler.native.rules.registry import FLOATS, all_of, labelled, rule
+from deltarule.compiler.native.rules.registry import labelled, one_type, rule
 from deltarule.compiler.program import Instruction, Value
 from deltarule.kernels.native.batched_product import BatchedProduct
 from deltarule.kernels.native.matrix_product import scratch_elements
@@ -17,15 +17,11 @@ from deltarule.kernels.native.processor import processor
 from deltarule.kernels.native.products import product_kind
 
 
-def _one_type(*values: Value) -> bool:
-    return all_of(values, *FLOATS) and len({value.dtype for value in values}) == 1
-
-
 @rule("forward", "linear")
 def _linear(lowering: Lowering, instruction: Instruction) -> bool:
     x, weight, *bias = instruction.inputs
     (output,) = instruction.outputs
-    if output is None or not _one_type(*instruction.inputs):
+    if output is None or not one_type(*instruction.inputs):
         return False
     assert x.shape is not None and weight.shape is not None and output.shape is not None
     rows = math.prod(x.shape[:-1])
@@ -64,7 +60,7 @@ def _linear(lowering: Lowering, instruction: Instruction) -> bool:
 def _linear_gradient(lowering: Lowering, instruction: Instruction) -> bool:
     x, weight = instruction.inputs[:2]
     (upstream,) = instruction.upstream
-    if not _one_type(*instruction.inputs, upstream):
+    if not one_type(*instruction.inputs, upstream):
         return False
     assert x.shape is not None and weight.shape is not None
     rows = math.prod(x.shape[:-1])
@@ -94,7 +90,7 @@ def _linear_gradient(lowering: Lowering, instruction: Instruction) -> bool:
 def _matmul(lowering: Lowering, instruction: Instruction) -> bool:
     a, b = instruction.inputs
     (output,) = instruction.outputs
-    if output is None or not _one_type(a, b):
+    if output is None or not one_type(a, b):
         return False
     if _are_stacks(a, b):
         _stacked(lowering, instruction, a, b, output, False, False)
@@ -116,7 +112,7 @@ def _matmul(lowering: Lowering, instruction: Instruction) -> bool:
 def _matmul_gradient(lowering: Lowering, instruction: Instruction) -> bool:
     a, b = instruction.inputs
     (upstream,) = instruction.upstream
-    if not _one_type(a, b, upstream):
+    if not one_type(a, b, upstream):
         return False
     if _are_stacks(a, b):
         if instruction.outputs[0] is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from deltarule.compiler.native.lowering import Lowering, Rule
-from deltarule.compiler.program import Instruction
+from deltarule.compiler.program import Instruction, Value
 
 RULES: dict[tuple[str, str], Rule] = {}
 
@@ -31,6 +32,18 @@ def rule(kind: str, *names: str) -> Callable[[Rule], Rule]:
 def all_of(values: Any, *dtypes: str) -> bool:
     """Whether all of these values are arrays of one of the types."""
     return all(value.dtype is not None and value.dtype.name in dtypes for value in values)
+
+
+def one_type(*values: Value | None) -> bool:
+    """Whether all values that are there are arrays of one float type."""
+    known = [value for value in values if value is not None]
+    return all_of(known, *FLOATS) and len({value.dtype for value in known}) == 1
+
+
+def with_elements(*values: Value | None) -> bool:
+    """The same, and none of them is empty."""
+    known = [value for value in values if value is not None]
+    return one_type(*known) and all(math.prod(value.shape or ()) > 0 for value in known)
 
 
 def remember(lowering: Lowering, instruction: Instruction, note: Any) -> None:

@@ -8,7 +8,15 @@ from typing import Any
 from deltarule.compiler.native.cluster import Item, Result
 from deltarule.compiler.native.lowering import Lowering
 from deltarule.compiler.native.plan import Scratch, View, contiguous_strides
-from deltarule.compiler.native.rules.registry import FLOATS, all_of, labelled, remember, remembered, rule
+from deltarule.compiler.native.rules.registry import (
+    FLOATS,
+    all_of,
+    labelled,
+    one_type,
+    remember,
+    remembered,
+    rule,
+)
 from deltarule.compiler.program import Instruction, Value
 from deltarule.kernels.native.column_normalisation import (
     ColumnNormaliseGradient,
@@ -24,10 +32,6 @@ from deltarule.kernels.native.row_normalisation import (
 from deltarule.kernels.native.softmax import Softmax, SoftmaxGradient
 
 _EXPONENTIAL = 12
-
-
-def _one_type(*values: Value) -> bool:
-    return all_of(values, *FLOATS) and len({value.dtype for value in values}) == 1
 
 
 # ---- softmax
@@ -65,7 +69,7 @@ def _softmax(lowering: Lowering, instruction: Instruction) -> bool:
 def _softmax_gradient(lowering: Lowering, instruction: Instruction) -> bool:
     (x,), (y,), (upstream,) = instruction.inputs, instruction.values, instruction.upstream
     (output,) = instruction.outputs
-    if output is None or not _one_type(x, upstream) or not _is_over_rows(instruction, x):
+    if output is None or not one_type(x, upstream) or not _is_over_rows(instruction, x):
         return False
     assert x.shape is not None and x.dtype is not None
     columns = x.shape[-1]
@@ -85,7 +89,7 @@ def _softmax_gradient(lowering: Lowering, instruction: Instruction) -> bool:
 def _row_norm(lowering: Lowering, instruction: Instruction) -> bool:
     x, *affine = instruction.inputs
     (output,) = instruction.outputs
-    if output is None or not _one_type(*instruction.inputs) or not affine:
+    if output is None or not one_type(*instruction.inputs) or not affine:
         return False
     assert x.shape is not None and x.dtype is not None
     columns = math.prod(affine[0].shape or ())
@@ -111,7 +115,7 @@ def _row_norm(lowering: Lowering, instruction: Instruction) -> bool:
 def _row_norm_gradient(lowering: Lowering, instruction: Instruction) -> bool:
     note = remembered(lowering, instruction)
     (upstream,) = instruction.upstream
-    if note is None or not _one_type(*instruction.inputs, upstream):
+    if note is None or not one_type(*instruction.inputs, upstream):
         return False
     mean, inverse, rows, columns = note
     x, *affine = instruction.inputs
@@ -157,7 +161,7 @@ def channels_last(lowering: Lowering, value: Value) -> tuple[View, View]:
 def _batch_norm(lowering: Lowering, instruction: Instruction) -> bool:
     x, *affine = instruction.inputs
     (output,) = instruction.outputs
-    if output is None or not _one_type(*instruction.inputs) or x.shape is None or 0 in x.shape:
+    if output is None or not one_type(*instruction.inputs) or x.shape is None or 0 in x.shape:
         return False
     if not all(_follows(each) for each in lowering.program.instructions if instruction.saved in each.inputs):
         return False
@@ -205,7 +209,7 @@ def _moved(lowering: Lowering, instruction: Instruction) -> bool:
     (output,) = instruction.outputs
     makers = [each for each in lowering.program.instructions if each.saved is statistics]
     note = lowering.notes.get(id(makers[0])) if makers else None
-    if output is None or note is None or not _follows(instruction) or not _one_type(running, output):
+    if output is None or note is None or not _follows(instruction) or not one_type(running, output):
         return False
     mean, variance, *_ = note
     share = float(momentum.array)
@@ -229,7 +233,7 @@ def _moved(lowering: Lowering, instruction: Instruction) -> bool:
 def _batch_norm_gradient(lowering: Lowering, instruction: Instruction) -> bool:
     note = remembered(lowering, instruction)
     (upstream,) = instruction.upstream
-    if note is None or not _one_type(*instruction.inputs, upstream):
+    if note is None or not one_type(*instruction.inputs, upstream):
         return False
     mean, _, inverse, rows, columns = note
     x, *affine = instruction.inputs
