@@ -122,6 +122,8 @@ def _grad_a(shapes: tuple[Shape, Shape], grad: Symbol, b: Symbol) -> Expression:
         return grad * b
     if len(shapes[0]) > 1 and len(shapes[1]) > 1:
         return _summed_to(shapes[0], shapes[1], grad @ b.T)
+    if max(map(len, shapes)) == 2:
+        return b @ grad if len(shapes[0]) == 1 else array_function("outer", grad, b)
     return array_function("einsum", grad, b, subscripts=_vector_rule(*shapes, 0))
 
 
@@ -131,6 +133,8 @@ def _grad_b(shapes: tuple[Shape, Shape], grad: Symbol, a: Symbol) -> Expression:
         return grad * a
     if len(shapes[0]) > 1 and len(shapes[1]) > 1:
         return _summed_to(shapes[1], shapes[0], a.T @ grad)
+    if max(map(len, shapes)) == 2:
+        return a.T @ grad if len(shapes[1]) == 1 else array_function("outer", a, grad)
     return array_function("einsum", grad, a, subscripts=_vector_rule(*shapes, 1))
 
 

@@ -155,6 +155,7 @@ def _transpose(x: Any) -> Any:
 
 ARRAY_FUNCTIONS: dict[str, ArrayFunctionRow] = {
     "matmul": ArrayFunctionRow(np.matmul, r"{0} \, {1}", PRODUCT, (PRODUCT, PRODUCT)),
+    "outer": ArrayFunctionRow(np.outer, r"{0} \, {1}^{{\mathsf{{T}}}}", PRODUCT, (PRODUCT, ATOM)),
     "transpose": ArrayFunctionRow(_transpose, r"{0}^{{\mathsf{{T}}}}", POWER, (ATOM,)),
     "sum_to": ArrayFunctionRow(_sum_to, r"\operatorname{{sum\_to}}_{{{shape}}}\left({0}\right)"),
     "broadcast_to": ArrayFunctionRow(

@@ -32,6 +32,7 @@ from deltarule.autodiff.formula.functions import (
 )
 
 Names = Mapping[str, tuple[str, str]]
+Marks = Mapping[str, str]
 
 # name -> (as an element of index form, as a whole in matrix form)
 SYMBOLS: dict[str, tuple[str, str]] = {
@@ -50,18 +51,23 @@ SYMBOLS: dict[str, tuple[str, str]] = {
 }
 
 
-def latex(expression: Expression, *, matrix: bool = False, names: Names | None = None) -> str:
+def latex(
+    expression: Expression, *, matrix: bool = False, names: Names | None = None, marks: Marks | None = None
+) -> str:
     """An expression as LaTeX.
 
     matrix  matrix form: capital letters for whole arrays, ⊙ for the Hadamard product
     names   notation for symbols that differs from the default
+    marks   symbol -> key: what stands for the symbol is put into \\ref{key}{...}, for pages that light it up
     """
-    return _Writer(matrix, names or {}).write(expression, 0)
+    return _Writer(matrix, names or {}, marks or {}).write(expression, 0)
 
 
-def latex_lines(lines: Sequence[Line], *, matrix: bool = False, names: Names | None = None) -> list[str]:
+def latex_lines(
+    lines: Sequence[Line], *, matrix: bool = False, names: Names | None = None, marks: Marks | None = None
+) -> list[str]:
     """Equations as LaTeX, one string a line; a loop's lines end in the range of its index."""
-    writer = _Writer(matrix, names or {})
+    writer = _Writer(matrix, names or {}, marks or {})
     written = []
     for line in lines:
         if isinstance(line, Loop):
@@ -74,9 +80,10 @@ def latex_lines(lines: Sequence[Line], *, matrix: bool = False, names: Names | N
 
 
 class _Writer:
-    def __init__(self, matrix: bool, names: Names):
+    def __init__(self, matrix: bool, names: Names, marks: Marks):
         self.matrix = matrix
         self.names = names
+        self.marks = marks
 
     def equation(self, equation: Equation) -> str:
         return f"{self.write(equation.left, 0)} = {self.write(equation.right, 0)}"
@@ -143,20 +150,26 @@ class _Writer:
         ]
         if any(isinstance(factor, Number) and factor.value == 0 for factor in factors):
             return "0", ATOM
-        factors.sort(key=lambda factor: not isinstance(factor, Number))
+        # A sum comes last, as everything behind its sign belongs to it.
+        factors.sort(key=lambda factor: 2 if isinstance(factor, Reduction) else not isinstance(factor, Number))
         if not factors:
             return "1", ATOM
         if len(factors) == 1:
             return self._parts(factors[0])
         # A minus may lead the product without parentheses.
-        text = self.write(factors[0], NEGATIVE)
+        text = self.write(factors[0], POWER if self._is_product_of_matrices(factors[0]) else NEGATIVE)
         for left, right in pairwise(factors):
             if isinstance(right, Number):
                 sign = r"\cdot"
             else:
                 sign = r"\odot" if self.matrix and not _is_scalar(left) and not _is_scalar(right) else r"\,"
-            text += f" {sign} {self.write(right, PRODUCT)}"
+            place = POWER if self._is_product_of_matrices(right) and not _is_scalar(left) else PRODUCT
+            text += f" {sign} {self.write(right, place)}"
         return text, NEGATIVE if text.startswith("-") else PRODUCT
+
+    def _is_product_of_matrices(self, factor: Expression) -> bool:
+        """A matrix product beside ⊙ stands in parentheses."""
+        return self.matrix and isinstance(factor, ArrayFunction) and factor.name == "matmul"
 
     def _cases(self, expression: Function) -> str:
         """A choice by cases; a choice in its last case gives further lines."""
@@ -164,17 +177,25 @@ class _Writer:
         rest: Expression = expression
         while isinstance(rest, Function) and rest.name == "where":
             condition, chosen, rest = rest.arguments
-            # The Iverson bracket of a comparison is for sums; in a case the comparison itself stands.
-            stated = self.write(condition, 0)
-            if isinstance(condition, Function) and stated.startswith(r"\left["):
-                stated = stated.removeprefix(r"\left[").removesuffix(r"\right]")
-            lines.append(rf"{self.write(chosen, 0)} & \text{{if }} {stated}")
+            lines.append(rf"{self.write(chosen, 0)} & \text{{if }} {self._condition(condition)}")
         lines.append(rf"{self.write(rest, 0)} & \text{{otherwise}}")
         return r"\begin{cases} " + r" \\ ".join(lines) + r" \end{cases}"
 
+    def _condition(self, condition: Expression) -> str:
+        """The Iverson brackets of comparisons are for sums; in a case the comparisons themselves stand."""
+        factors = _factors(condition)
+        if not all(_is_bracket(factor) for factor in factors):
+            return self.write(condition, 0)
+        stated = [self.write(factor, 0) for factor in factors]
+        return ", ".join(each.removeprefix(r"\left[").removesuffix(r"\right]") for each in stated)
+
     def _symbol(self, name: str, subscript: str, *, whole: bool) -> str:
-        if name.startswith("grad_"):
-            inner = self._symbol(name.removeprefix("grad_"), subscript, whole=whole)
+        text = self._unmarked_symbol(name, subscript, whole=whole)
+        return rf"\ref{{{self.marks[name]}}}{{{text}}}" if name in self.marks else text
+
+    def _unmarked_symbol(self, name: str, subscript: str, *, whole: bool) -> str:
+        if name.startswith("grad_") and name not in self.names:
+            inner = self._unmarked_symbol(name.removeprefix("grad_"), subscript, whole=whole)
             return rf"\frac{{\partial L}}{{\partial {inner}}}"
         stem = name.rstrip("0123456789")
         digits = name[len(stem) :]
@@ -197,13 +218,17 @@ class _Writer:
 
 def _bound(text: str) -> tuple[str, int]:
     """A symbol with its strength: one that has an exponent, or is a fraction, takes no further exponent."""
-    return text, POWER if "^" in text or text.startswith(r"\frac") else ATOM
+    return text, POWER if "^" in text or r"\frac{\partial" in text else ATOM
 
 
 def _factors(expression: Expression) -> list[Expression]:
     if isinstance(expression, Function) and expression.name == "multiply":
         return [factor for argument in expression.arguments for factor in _factors(argument)]
     return [expression]
+
+
+def _is_bracket(expression: Expression) -> bool:
+    return isinstance(expression, Function) and FUNCTIONS[expression.name].latex.startswith(r"\left[")
 
 
 def _is_scalar(expression: Expression) -> bool:

@@ -1,0 +1,268 @@
+"""Rewrites formulas: other names, other indices, one equation put into another, what a person would leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from deltarule.autodiff.formula.expression import (
+    LETTERS,
+    ArrayFunction,
+    Element,
+    Equation,
+    Expression,
+    Function,
+    Index,
+    Line,
+    Loop,
+    Number,
+    Reduction,
+    Symbol,
+    children,
+)
+
+Shape = tuple[int, ...]
+AnyLine = TypeVar("AnyLine", Equation, Loop)
+
+
+def rebuilt(expression: Expression, change: Callable[[Expression], Expression]) -> Expression:
+    """The same tree with every direct part changed. The symbol of an element is changed too if it stays one."""
+    if isinstance(expression, Function):
+        return Function(expression.name, tuple(change(part) for part in expression.arguments))
+    if isinstance(expression, ArrayFunction):
+        parts = tuple(change(part) for part in expression.arguments)
+        return ArrayFunction(expression.name, parts, expression.options)
+    if isinstance(expression, Reduction):
+        return Reduction(expression.kind, change(expression.body), expression.indices)
+    if isinstance(expression, Element):
+        symbol = change(expression.symbol)
+        if not isinstance(symbol, Symbol):
+            # An array that is one number everywhere.
+            return symbol
+        return Element(symbol, tuple(change(index) for index in expression.indices), expression.outside)
+    return expression
+
+
+def renamed(line: AnyLine, names: Mapping[str, str | float]) -> AnyLine:
+    """A line with other names for its symbols; a number stands for a symbol that is this number everywhere."""
+
+    def change(expression: Expression) -> Expression:
+        if isinstance(expression, Symbol):
+            name = names.get(expression.name, expression.name)
+            return replace(expression, name=name) if isinstance(name, str) else Number(name)
+        return rebuilt(expression, change)
+
+    return with_expressions(line, change)
+
+
+def with_expressions(line: AnyLine, change: Callable[[Expression], Expression]) -> AnyLine:
+    """A line whose expressions, of both sides, are changed."""
+    if isinstance(line, Loop):
+        return Loop(line.index, tuple(with_expressions(each, change) for each in line.equations), line.reverse)
+    return Equation(change(line.left), change(line.right))
+
+
+def reindexed(expression: Expression, indices: Mapping[Index, Expression]) -> Expression:
+    """An expression with other indices, or arithmetic of indices, in their place."""
+    if isinstance(expression, Index):
+        return indices.get(expression, expression)
+    return rebuilt(expression, lambda part: reindexed(part, indices))
+
+
+def inlined(equation: Equation, definition: Equation) -> Equation | None:
+    """The equation with what `definition` defines put in its place; None where that cannot be done.
+
+    It cannot where the equation reads beyond the edges of what is defined (padding).
+    """
+    left = definition.left
+    name = name_of(left)
+    impossible = False
+
+    def change(expression: Expression) -> Expression:
+        nonlocal impossible
+        if isinstance(expression, Element) and expression.symbol.name == name:
+            if not isinstance(left, Element) or expression.outside is not None:
+                impossible = True
+                return expression
+            places = [change(index) for index in expression.indices]
+            own = {index: place for index, place in zip(left.indices, places, strict=True)}
+            return reindexed(definition.right, own)  # type: ignore[arg-type]
+        if isinstance(expression, Symbol) and expression.name == name:
+            if isinstance(left, Element):
+                impossible = True
+            return definition.right
+        return rebuilt(expression, change)
+
+    right = change(equation.right)
+    return None if impossible else Equation(equation.left, right)
+
+
+def with_distinct_indices(equation: Equation) -> Equation:
+    """The same with other letters where a sum's index is named like one that is already in sight."""
+
+    def change(expression: Expression, seen: frozenset[str]) -> Expression:
+        if isinstance(expression, Reduction):
+            own = list(expression.indices)
+            body = expression.body
+            names = {index.name for index in own}
+            for position, index in enumerate(own):
+                if index.name in seen:
+                    letter = next(each for each in _letters(index.name) if each not in seen | names)
+                    own[position] = Index(letter, index.extent)
+                    names.add(letter)
+                    body = reindexed(body, {index: own[position]})
+            inner = seen | {index.name for index in own}
+            return Reduction(expression.kind, change(body, inner), tuple(own))
+        return rebuilt(expression, lambda part: change(part, seen))
+
+    outside = frozenset(index.name for index in indices_in(equation.left))
+    return Equation(equation.left, change(equation.right, outside))
+
+
+def _letters(first: str) -> Iterable[str]:
+    """Letters after this one, then the others."""
+    if first in LETTERS:
+        position = LETTERS.index(first)
+        yield from LETTERS[position + 1 :]
+    yield from LETTERS
+    yield from (f"{each}'" for each in LETTERS)
+
+
+def simplified(expression: Expression) -> Expression:
+    """Without factors 1, zeros that are added, double signs, and arithmetic of numbers."""
+    expression = rebuilt(expression, simplified)
+    if not isinstance(expression, Function):
+        return expression
+    parts = expression.arguments
+    numbers = [part.value if isinstance(part, Number) and not part.latex else None for part in parts]
+    name = expression.name
+    if name in _ARITHMETIC and None not in numbers:
+        return Number(_ARITHMETIC[name](*numbers))
+    if name == "where" and numbers[0] is not None:
+        return parts[1] if numbers[0] else parts[2]
+    if name == "multiply" and 1 in numbers:
+        return parts[1 - numbers.index(1)]
+    if name == "divide" and numbers[1] == 1:
+        return parts[0]
+    if name == "pow" and numbers[1] == 1:
+        return parts[0]
+    if name == "negative" and isinstance(parts[0], Function) and parts[0].name == "negative":
+        return parts[0].arguments[0]
+    if name == "add" and 0 in numbers and isinstance(parts[1 - numbers.index(0)], Element | Reduction):
+        return parts[1 - numbers.index(0)]
+    if name == "multiply" and any(_is_negative(part) for part in parts):
+        return _sign_first(parts)
+    return expression
+
+
+_ARITHMETIC: dict[str, Callable[..., float]] = {
+    "add": lambda a, b: a + b,
+    "subtract": lambda a, b: a - b,
+    "multiply": lambda a, b: a * b,
+    "negative": lambda a: -a,
+    "equal": lambda a, b: float(a == b),
+    "not_equal": lambda a, b: float(a != b),
+    "less": lambda a, b: float(a < b),
+    "greater": lambda a, b: float(a > b),
+}
+
+
+def without_broadcasts(expression: Expression, shapes: Mapping[str, Shape]) -> Expression:
+    """Matrix form without spreading or summing to a shape that is there already."""
+    expression = rebuilt(expression, lambda part: without_broadcasts(part, shapes))
+    if isinstance(expression, ArrayFunction) and expression.name in ("broadcast_to", "sum_to", "reshape"):
+        if shape_of(expression.arguments[0], shapes) == tuple(expression.options["shape"]):
+            return expression.arguments[0]
+    if isinstance(expression, Function):
+        whole = shape_of(expression, shapes)
+        parts = list(expression.arguments)
+        for position, part in enumerate(parts):
+            if isinstance(part, ArrayFunction) and part.name == "broadcast_to":
+                # Without it the other operands have the shape alone.
+                spread = Function(expression.name, (*parts[:position], part.arguments[0], *parts[position + 1 :]))
+                if whole is not None and shape_of(spread, shapes) == whole:
+                    return without_broadcasts(simplified(spread), shapes)
+    return expression
+
+
+def shape_of(expression: Expression, shapes: Mapping[str, Shape]) -> Shape | None:
+    """The shape of a matrix-form expression, None where it is not known."""
+    if isinstance(expression, Number):
+        return ()
+    if isinstance(expression, Symbol):
+        return shapes.get(expression.name)
+    parts = [shape_of(part, shapes) for part in children(expression)]
+    if any(part is None for part in parts):
+        return None
+    known: list[Shape] = [part for part in parts if part is not None]
+    if isinstance(expression, Function):
+        try:
+            return np.broadcast_shapes(*known)
+        except ValueError:
+            return None
+    if isinstance(expression, ArrayFunction):
+        if expression.name in ("broadcast_to", "sum_to", "reshape"):
+            return tuple(expression.options["shape"])
+        if expression.name == "transpose":
+            return (*known[0][:-2], *known[0][-2:][::-1])
+        if expression.name == "matmul" and min(map(len, known)) >= 2:
+            return (*np.broadcast_shapes(known[0][:-2], known[1][:-2]), known[0][-2], known[1][-1])
+    return None
+
+
+def _is_negative(part: Expression) -> bool:
+    return isinstance(part, Function) and part.name == "negative"
+
+
+def _sign_first(parts: tuple[Expression, ...]) -> Expression:
+    """-(a b) for (-a) b, so that signs meet and cancel."""
+    negative = sum(map(_is_negative, parts)) % 2
+    bare = [part.arguments[0] if isinstance(part, Function) and _is_negative(part) else part for part in parts]
+    product = simplified(Function("multiply", tuple(bare)))
+    return Function("negative", (product,)) if negative else product
+
+
+def name_of(left: Expression) -> str:
+    """Name of what a left side defines."""
+    return left.symbol.name if isinstance(left, Element) else left.name  # type: ignore[attr-defined]
+
+
+def defined_by(line: Line) -> list[str]:
+    """Names that a line defines."""
+    if isinstance(line, Loop):
+        return [name_of(equation.left) for equation in line.equations]
+    return [name_of(line.left)]
+
+
+def read_by(line: Line) -> set[str]:
+    """Names that the right sides of a line read."""
+    if isinstance(line, Loop):
+        return set().union(*(read_by(equation) for equation in line.equations))
+    return {part.name for part in walk(line.right) if isinstance(part, Symbol)}
+
+
+def occurrences(expression: Expression, name: str) -> int:
+    """How often a symbol stands in an expression."""
+    return sum(isinstance(part, Symbol) and part.name == name for part in walk(expression))
+
+
+def indices_in(expression: Expression) -> set[Index]:
+    """Every index of an expression."""
+    return {part for part in walk(expression) if isinstance(part, Index)}
+
+
+def size(expression: Expression) -> int:
+    """How many parts an expression has."""
+    return sum(1 for _ in walk(expression))
+
+
+def walk(expression: Expression) -> Iterable[Expression]:
+    """Every part of an expression, itself first."""
+    waiting = [expression]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        waiting += children(part)

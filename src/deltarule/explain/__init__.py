@@ -1,0 +1,17 @@
+"""Explain: the back-propagation of any computation as plain records: formulas, numbers, paths, flow, health.
+
+    import deltarule as dr
+    dr.explain(loss).html("page.html")      the four linked views: graph, formulas, numbers, code
+    dr.explain.derive(loss)                 the formulas alone
+
+Each record can be shown as a page, LaTeX, Markdown and text (see `Shown`); nothing here writes a sentence
+or draws a picture, and nothing is trained but by `deltarule.training`.
+"""
+
+from __future__ import annotations
+
+from deltarule.explain.derivation import Derivation, Statement, derive
+from deltarule.explain.shown import Shown
+from deltarule.explain.trace import Step, Trace, Value
+
+__all__ = ["Derivation", "Shown", "Statement", "Step", "Trace", "Value", "derive"]

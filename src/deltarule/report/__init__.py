@@ -1,0 +1,55 @@
+"""Report: the records of `deltarule.explain` as pages, LaTeX, Markdown, drawings and text. Computes nothing.
+
+Each kind of record has a room: a module with a function for each form that it can be shown in,
+
+    html(record, words), latex(record, words), markdown(record, words), text(record, words), svg(record, words)
+
+and, where it has formulas, `formulas(record)`: them as lines of LaTeX, aligned at `&=`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from deltarule.errors import ArgumentError
+from deltarule.report.words import Words
+
+# Record -> the module that shows it, loaded when the first one is shown.
+ROOMS = {
+    "Explanation": "explanation",
+    "Derivation": "derivation",
+    "Paths": "paths",
+    "Flow": "flow",
+    "Health": "health",
+    "Comparison": "comparison",
+    "DerivationCheck": "derivation_check",
+    "SampleGradients": "samples",
+}
+FORMS = ("html", "latex", "markdown", "text", "svg")
+
+
+def present(record: Any, form: str, language: str = "en") -> str:
+    """A record in one of FORMS. Raises ArgumentError for a form that it does not have."""
+    room = _room_of(record)
+    writer = getattr(room, form, None)
+    if writer is None:
+        there = ", ".join(each for each in FORMS if hasattr(room, each))
+        raise ArgumentError(
+            f"{type(record).__name__}.{form}", f"there is no {form} of it", f"There is: {there}."
+        )
+    return writer(record, Words(language))
+
+
+def formulas(record: Any) -> list[str]:
+    """The formulas of a record as lines of LaTeX; none where it has none."""
+    writer = getattr(_room_of(record), "formulas", None)
+    return writer(record) if writer else []
+
+
+def _room_of(record: Any) -> ModuleType:
+    for kind in type(record).__mro__:
+        if kind.__name__ in ROOMS:
+            return import_module(f"{__name__}.{ROOMS[kind.__name__]}")
+    raise AssertionError(f"no room shows a {type(record).__name__}")
