@@ -10,7 +10,7 @@ carries the formula of its value and of its gradient.
     x.grad
 
 Functions of arrays have the names of the Python Array API standard; layers, losses and optimisers
-those of PyTorch. `dr.nn`, `dr.optim`, `dr.data` and `dr.training` are loaded when they are first used.
+those of PyTorch. `dr.nn`, `dr.optim`, `dr.data`, `dr.training` and `dr.explain` are loaded when they are first used.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ from deltarule.operations.exported import *  # noqa: F403 - exported.py lists th
 _operators.install()
 
 if TYPE_CHECKING:
-    from deltarule import data, nn, optim, training
+    from deltarule import data, explain, nn, optim, training
     from deltarule.compiler import compile
     from deltarule.training import Trainer, fit
 
@@ -76,6 +76,7 @@ newaxis = None
 _LATE = {
     "compile": "deltarule.compiler",
     "data": "deltarule.data",
+    "explain": "deltarule.explain",
     "nn": "deltarule.nn",
     "optim": "deltarule.optim",
     "training": "deltarule.training",
@@ -119,6 +120,7 @@ __all__ = [
     "e",
     "enable_grad",
     "errors",
+    "explain",
     "fit",
     "float16",
     "float32",

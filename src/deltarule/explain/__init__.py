@@ -10,8 +10,38 @@ or draws a picture, and nothing is trained but by `deltarule.training`.
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+from typing import Any
+
 from deltarule.explain.derivation import Derivation, Statement, derive
+from deltarule.explain.examples import EXAMPLES, example
+from deltarule.explain.explanation import Explanation, explain
+from deltarule.explain.program import Program
 from deltarule.explain.shown import Shown
 from deltarule.explain.trace import Step, Trace, Value
 
-__all__ = ["Derivation", "Shown", "Statement", "Step", "Trace", "Value", "derive"]
+__all__ = [
+    "EXAMPLES",
+    "Derivation",
+    "Explanation",
+    "Program",
+    "Shown",
+    "Statement",
+    "Step",
+    "Trace",
+    "Value",
+    "derive",
+    "example",
+    "explain",
+]
+
+
+class _CallableModule(ModuleType):
+    """`dr.explain(loss)` is `dr.explain.explain(loss)`."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Explanation:
+        return explain(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule

@@ -11,7 +11,7 @@ gradient that is used once is put where it is used. Each is then evaluated and c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,7 +37,9 @@ from deltarule.autodiff.formula.rewriting import (
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError
 from deltarule.explain.formula_check import check_statement
-from deltarule.explain.notation import Notation, raised
+from deltarule.explain.level import Level
+from deltarule.explain.notation import Notation
+from deltarule.explain.sign import raised
 from deltarule.explain.shown import Shown
 from deltarule.explain.trace import Step, Trace
 
@@ -205,10 +207,15 @@ def derivation_of(trace: Trace, is_open: Callable[[Step], bool] = as_opened(()))
     return derivation
 
 
-def statements_of(trace: Trace, notation: Notation, steps: Sequence[Step]) -> tuple[list[Statement], Any]:
-    """Statements of an opened group's inside, step by step, and the names of their intermediates."""
-    writer = _Writer(trace, notation, steps)
-    return writer.forward() + writer.backward(), writer.names
+def statements_inside(trace: Trace, notation: Notation, group: Step) -> tuple[list[Statement], dict[str, tuple[str, str]]]:
+    """Checked statements of what is inside an opened group, step by step, and the names of its intermediates."""
+    steps = [trace.steps[number] for number in group.children]
+    writer = _Writer(trace, notation, steps, group)
+    statements = writer.forward() + writer.backward()
+    environment = {**known_arrays(trace, notation), **writer.level.arrays()}
+    for statement in statements:
+        check_statement(statement, environment)
+    return statements, writer.names
 
 
 def environment_of(derivation: Derivation) -> dict[str, Array]:
@@ -229,11 +236,12 @@ def known_arrays(trace: Trace, notation: Notation) -> dict[str, Array]:
 
 
 class _Writer:
-    """Writes the statements of some steps."""
+    """Writes the statements of some steps: those that one sees, or those inside of an opened group."""
 
-    def __init__(self, trace: Trace, notation: Notation, steps: Sequence[Step]):
+    def __init__(self, trace: Trace, notation: Notation, steps: Sequence[Step], group: Step | None = None):
         self.trace, self.notation, self.steps = trace, notation, steps
-        self.names = notation.latex_names()
+        self.level = Level(trace, notation, steps, group)
+        self.names = {**notation.latex_names(), **self.level.names()}
         self._intermediates = set(self.names)
         self._formulas = {step.number: step.node.operation.formula(step.node.operation.call(step.node)) for step in steps}
         self._locals = {step.number: self._local_names(step) for step in steps}
@@ -268,39 +276,35 @@ class _Writer:
     def _upstream(self, number: int) -> str | float:
         """What stands for ∂L/∂value: 1 for the loss itself, 0 for a result that nobody uses."""
         value = self.trace.values[number]
-        if number == self.trace.loss and value.array.size == 1 and np.all(value.gradient == 1):
-            return 1.0
-        if value.gradient is None or (
-            number != self.trace.loss and not self._contributions(number) and not np.any(value.gradient)
-        ):
-            return 0.0
-        return self.notation.gradient(number)
+        contributions = self.level.contributions(number)
+        if not contributions:
+            if number == self.trace.loss and value.array.size == 1 and np.all(value.gradient == 1):
+                return 1.0
+            arrived = self.level.arrived(number)
+            if arrived is None or (number != self.trace.loss and not np.any(arrived)):
+                return 0.0
+        return self.level.gradient(number)
 
     def _intermediate(self, name: str, step: Step) -> str:
         """An identifier of its own for what a formula defines on its way, with its notation."""
         layer = self.notation.signs[step.outputs[0]].layer
         digits = str(layer) if self.notation.layers > 1 and layer else ""
-        identifier = f"{name}{digits}"
-        if identifier in self._intermediates:
-            identifier = f"{name}_s{step.number}"
+        time = self.trace.times.get(step.number)
+        end, above = f"{digits}", f"({digits})" if digits else ""
+        if time is not None:
+            end, above = f"{digits}_t{time}", rf"{above}\langle {time} \rangle"
+        elif self.level.group is not None or f"{name}{end}" in self._intermediates:
+            end, above = f"{digits}_s{step.number}", f"[{step.number}]"
+        identifier = f"{name}{end}"
         self._intermediates.add(identifier)
         # The writer of formulas makes ∂L/∂… of the prefix by itself.
-        plain = name.removeprefix("grad_")
-        self.names.setdefault(identifier.removeprefix("grad_"), self._letters(plain, digits, step))
+        self.names.setdefault(identifier.removeprefix("grad_"), self._letters(name.removeprefix("grad_"), above, step))
         return identifier
 
-    def _letters(self, name: str, digits: str, step: Step) -> tuple[str, str]:
+    def _letters(self, name: str, above: str, step: Step) -> tuple[str, str]:
         default = (name, name.upper()) if len(name) == 1 else (rf"\mathit{{{name.replace('_', ' ')}}}",) * 2
         scalar, whole = step.node.operation.symbols.get(name) or SYMBOLS.get(name) or default
-        return raised(scalar, digits), raised(whole, digits)
-
-    def _contributions(self, number: int) -> list[tuple[Step, int]]:
-        value = self.trace.values[number]
-        found = []
-        for step, position in self.trace.uses(value, self.steps):
-            if step.contributions and step.contributions[position] is not None:
-                found.append((step, position))
-        return found
+        return raised(scalar, above), raised(whole, above)
 
     # ---- statements
 
@@ -321,13 +325,15 @@ class _Writer:
         waiting: dict[int, list[Statement]] = {}
         for step in reversed(self.steps):
             for number, statement in self._contributed(step):
-                if number is None or len(self._contributions(number)) == 1:
+                if number is None or self.level.parts(number) == 1:
                     statements.append(statement)
                     continue
                 parts = waiting.setdefault(number, [])
                 parts.append(statement)
-                if len(parts) == len(self._contributions(number)):
-                    statements.append(self._sum(number, parts))
+                if len(parts) == len(self.level.contributions(number)):
+                    if self.level.comes_in(number):
+                        parts.insert(0, self._come_in(number))
+                    statements.append(self._sum(parts))
         return _without_unused(statements)
 
     def _contributed(self, step: Step) -> Iterator[tuple[int | None, Statement]]:
@@ -354,34 +360,34 @@ class _Writer:
                 place = inputs.index(answer.removeprefix("grad_"))
                 target = step.inputs[place]
                 known = dict(self._locals[step.number])
-                uses = len(self._contributions(target))
+                uses = self.level.parts(target)
                 if place == position or (uses == 1 and step.contributions[place] is not None):
                     written[id(matrix[-1])] = ""
-                    known[answer] = self.notation.gradient(target)
+                    known[answer] = self.level.gradient(target)
                     kind = "delta" if target in self.notation.deltas else "gradient"
                     yield target, _statement(kind, step, target, index, matrix, known)
                 else:
                     # Named apart, as further contributions come to the same value.
-                    known[answer] = f"{self.notation.gradient(target)}_s{step.number}"
+                    known[answer] = f"{self.level.gradient(target)}_s{step.number}"
                     written[id(matrix[-1])] = known[answer]
-                    sign = self.notation.signs[target]
-                    self.names[known[answer]] = tuple(
-                        rf"\left.\frac{{\partial L}}{{\partial {letter}}}\right|^{{[{step.number}]}}"
-                        for letter in (sign.scalar, sign.whole)
-                    )  # type: ignore[assignment]
                     yield None, _statement("intermediate", step, None, index, matrix, known)
 
     def _handed_on(self, step: Step, number: int, name: str) -> Statement:
         """A contribution that has a name of its own already."""
         array = self.trace.values[number].array
-        left, right = Symbol(self.notation.gradient(number), array.ndim), Symbol(name, array.ndim)
+        left, right = Symbol(self.level.gradient(number), array.ndim), Symbol(name, array.ndim)
         own = letters(array.shape)
         kind = "delta" if number in self.notation.deltas else "gradient"
         return Statement(
             kind, (step.number,), number, (Equation(left.at(own), right.at(own)),), (Equation(left, right),)
         )
 
-    def _sum(self, number: int, parts: list[Statement]) -> Statement:
+    def _come_in(self, number: int) -> Statement:
+        """The gradient that arrives at a group's result from outside, beside what comes from inside."""
+        step = self.level.maker(number)
+        return self._handed_on(step, number, self.level.outside_gradient(number))
+
+    def _sum(self, parts: list[Statement]) -> Statement:
         """The contributions to one gradient, added up."""
         first, *others = parts
         pairs = [part.equations for part in parts]
@@ -400,7 +406,7 @@ def _statement(
     value: int | None,
     index: tuple[Line, ...],
     matrix: tuple[Line, ...],
-    names: dict[str, str | float],
+    names: Mapping[str, str | float],
 ) -> Statement:
     return Statement(
         kind,

@@ -23,13 +23,20 @@ def check_statement(statement: Statement, environment: dict[str, Any]) -> None:
     names = [name for name in statement.defines if name in environment]
     found = _solved(statement.matrix, environment)
     statement.matrix_error = _largest(found, environment, names)
-    for name in statement.defines:
-        environment.setdefault(name, found[name])
+    _keep(statement.matrix, found, environment)
     if sum(map(_cost, statement.index)) <= _MOST_ELEMENTS:
         found = _solved(statement.index, environment)
         # Intermediates, which the engine does not have, agree with those of the matrix form.
         statement.index_error = _largest(found, environment, list(statement.defines))
+        _keep(statement.index, found, environment)
         statement.checked = sum(environment[name].size for name in statement.defines)
+
+
+def _keep(lines: Sequence[Line], found: dict[str, Any], environment: dict[str, Any]) -> None:
+    """Adds intermediates, which later statements read."""
+    for line in lines:
+        for name in defined_by(line):
+            environment.setdefault(name, found[name])
 
 
 def _solved(lines: Sequence[Line], environment: dict[str, Any]) -> dict[str, Any]:

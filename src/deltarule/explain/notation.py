@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from deltarule.explain.trace import Step, Trace, Value
+from deltarule.autodiff.formula.latex import LOSS
+from deltarule.autodiff.formula.program import reserved_names
+from deltarule.explain.names_inside import names_inside
+from deltarule.explain.sign import Sign, raised
+from deltarule.explain.trace import CELLS, SEQUENCES, Step, Trace, Value
 
 # Operations whose result is a pre-activation: linear in their input, with weights.
 AFFINE = frozenset(
     ("linear", "matmul", "einsum", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "bilinear")
 )
-RECURRENT = frozenset(("rnn", "gru", "lstm"))
 # Operations that begin a layer of their own besides: their result is no pre-activation.
-_LAYERS = RECURRENT | {"rnn_cell", "gru_cell", "lstm_cell", "embedding", "self_attention"}
+_LAYERS = SEQUENCES | CELLS | {"embedding", "self_attention"}
 
 # Name of an operation's input -> (identifier, scalar LaTeX, whole LaTeX).
 _INPUTS = {
@@ -61,26 +64,6 @@ _FREE_LETTERS = "qsuvgkz"
 _GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega".split()
 )
-_PYTHON = frozenset("and as assert async await break class continue def del elif else except finally for from "
-                    "global if import in is lambda nonlocal not or pass raise return try while with yield "
-                    "None True False np L".split())
-
-
-@dataclass(frozen=True)
-class Sign:
-    """How a value is written.
-
-    identifier   in the program
-    scalar       LaTeX of an element's letter, without indices; whole: of the array
-    role         what it is, a key for words: "weight", "pre_activation", ...
-    layer        number of its layer, 0 where layers are not counted
-    """
-
-    identifier: str
-    scalar: str
-    whole: str
-    role: str
-    layer: int = 0
 
 
 class Notation:
@@ -102,7 +85,12 @@ class Notation:
         self.steps = list(trace.frontier() if steps is None else steps)
         self.signs: dict[int, Sign] = {}
         self.deltas: dict[int, int] = {}
-        self._taken: set[str] = set(_PYTHON)
+        self._taken: set[str] = reserved_names()
+        self._inputs = dict(_INPUTS)
+        if any(step.operation in SEQUENCES for step in trace.steps):
+            # t is the time.
+            self._taken.add("t")
+            self._inputs |= {name: ("target", r"y^{*}", r"Y^{*}") for name in ("target", "targets")}
         self._written: set[tuple[str, str]] = set()
         self._letters = iter(_FREE_LETTERS)
         layer_of = self._count_layers()
@@ -119,8 +107,11 @@ class Notation:
     def latex_names(self) -> dict[str, tuple[str, str]]:
         """identifier -> (scalar LaTeX, whole LaTeX), as the writer of formulas takes them."""
         names = {sign.identifier: (sign.scalar, sign.whole) for sign in self.signs.values()}
+        loss = self.signs[self.trace.loss]
+        names[LOSS] = (loss.scalar, loss.scalar)
         for layer in self.deltas.values():
-            delta = raised(r"\delta", self._digits(layer))
+            digits = self._digits(layer)
+            delta = raised(r"\delta", f"({digits})" if digits else "")
             names[f"delta{self._digits(layer)}"] = (delta, delta)
         return names
 
@@ -214,12 +205,12 @@ class Notation:
         if not described and self._take_label(value, layer):
             return
         stem = input_name.rstrip("0123456789")
-        if value.kind == "constant" and input_name not in _INPUTS:
+        if value.kind == "constant" and input_name not in self._inputs:
             self._take(value, "k", "k", "k", "constant", 0, numbered=True)
-        elif input_name in _INPUTS:
+        elif input_name in self._inputs:
             weighty = value.kind == "parameter" or value.gradient is not None
             role = input_name if weighty or input_name in ("target", "mask") else "input"
-            self._take(value, *_INPUTS[input_name], role, layer if weighty else 0)
+            self._take(value, *self._inputs[input_name], role, layer if weighty else 0)
         elif stem in ("gamma", "beta"):
             self._take(value, stem, rf"\{stem}", rf"\{stem}", stem, layer)
         else:
@@ -228,7 +219,9 @@ class Notation:
 
     def _name_result(self, value: Value, step: Step, position: int, layer: int) -> None:
         if value.number == self.trace.loss:
-            self._put(value, Sign("L", "L", "L", "loss"))
+            if not self._take_label(value, 0):
+                self._put(value, Sign("L", "L", "L", "loss"))
+            self.signs[value.number] = replace(self.signs[value.number], role="loss")
         elif self._take_label(value, layer):
             return
         elif value.number in self.deltas:
@@ -251,18 +244,20 @@ class Notation:
         # h is the first result after a pre-activation, or of a layer without one.
         makers = [self.trace.values[number] for number in step.inputs]
         after = any(value.number in self.deltas for value in makers)
-        if step.operation in RECURRENT:
+        if step.operation in SEQUENCES:
             return "y"
         return "h" if after or step.operation in _LAYERS else "s" if step.operation in ("add", "sum", "mean") else "u"
 
     def _name_inner(self) -> None:
-        """Values inside opened groups, by their number."""
+        """Values inside opened groups: as the group's own formula calls them, else by their number."""
+        for inner in names_inside(self.trace, self.signs):
+            value = self.trace.values[inner.value]
+            if inner.value not in self.signs:
+                self._take(value, inner.identifier, inner.scalar, inner.whole, inner.role, 0)
         for value in self.trace.values:
             if value.number not in self.signs and not self._take_label(value, 0):
-                if value.kind == "constant":
-                    self._take(value, f"k{value.number}", rf"k^{{[{value.number}]}}", "", "constant", 0)
-                else:
-                    self._take(value, f"v{value.number}", rf"v^{{[{value.number}]}}", "", "inner", 0)
+                letter, role = ("k", "constant") if value.kind == "constant" else ("v", "inner")
+                self._take(value, f"{letter}{value.number}", rf"{letter}^{{[{value.number}]}}", "", role, 0)
 
     def _take_label(self, value: Value, layer: int) -> bool:
         """Takes the user's own name as the symbol, where it can be one."""
@@ -299,6 +294,7 @@ class Notation:
             numbered = False
         self._taken.add(identifier)
         above = digits if further == 1 else f"{digits},{further}" if digits else str(further)
+        above = f"({above})" if above else ""
         scalar, whole = raised(scalar, above), raised(whole or scalar, above)
         while self._is_written(scalar, whole):
             scalar, whole = f"{scalar}{{}}'", f"{whole}{{}}'"
@@ -314,16 +310,6 @@ class Notation:
 
     def _digits(self, layer: int) -> str:
         return str(layer) if self.layers > 1 or layer > 1 else ""
-
-
-def raised(latex: str, digits: str) -> str:
-    """A letter with the number of its layer above it, in parentheses; beside an exponent that is there."""
-    if not digits:
-        return latex
-    if "^{" in latex:
-        head, _, rest = latex.partition("^{")
-        return f"{head}^{{{rest.removesuffix('}')},({digits})}}"
-    return f"{latex}^{{({digits})}}"
 
 
 def _letters(label: str) -> tuple[str, str]:

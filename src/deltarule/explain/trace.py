@@ -28,6 +28,9 @@ from deltarule.nn.module import Parameter
 MOST_STEPS = 3000
 # Elements that opening one group may compute: beyond it memory, not insight, is what one gets.
 MOST_ELEMENTS = 20_000_000
+# Recurrent layers over whole sequences, and one step of each.
+SEQUENCES = frozenset(("rnn", "gru", "lstm"))
+CELLS = frozenset(("rnn_cell", "gru_cell", "lstm_cell"))
 
 
 @dataclass(eq=False)
@@ -91,6 +94,7 @@ class Trace:
     most_steps   how many steps it may hold; groups are opened, outer ones first, until then. 0 opens none
 
     values, steps   by their numbers
+    times           of the cells of opened recurrent layers: number of the step -> its place in time
 
     Raises GraphError for a tensor without a graph, or whose graph was freed.
 
@@ -133,6 +137,9 @@ class Trace:
         self._run_back([loss], [seed_for(loss, upstream, "explain")], nodes, self.top, -1)
         self.loss = self._numbers[_key(loss)]
         self._open_groups()
+        self.times: dict[int, int] = {}
+        for step in self.steps:
+            self._count_times(step)
 
     # ---- building
 
@@ -263,6 +270,12 @@ class Trace:
     def _arrays(self, step: Step) -> Iterator[Array]:
         for number in (*step.inputs, *step.outputs):
             yield self.values[number].array
+
+    def _count_times(self, step: Step) -> None:
+        cells = [number for number in step.children if self.steps[number].operation in CELLS]
+        if step.operation in SEQUENCES:
+            places = reversed(range(len(cells))) if step.parameters.get("reverse") else range(len(cells))
+            self.times.update(zip(cells, places, strict=True))
 
     # ---- reading
 

@@ -35,15 +35,21 @@ def averaging_matrix(count: int, extent: int, dtype: Any) -> Array:
     return (((begin <= place) & (place < end)) / (end - begin)).astype(dtype)
 
 
-def _mean_rows(count: int, extent: int) -> Any:
+def _averaging(count: int, extent: int) -> Any:
+    """A matrix whose row p takes the mean of the p-th of `count` parts of `extent` elements."""
     matrix = np.zeros((count, extent))
     for part in range(count):
-        begin, end = int(np.floor(part * extent / count)), int(np.ceil((part + 1) * extent / count))
+        begin, end = part * extent // count, -(-(part + 1) * extent // count)
         matrix[part, begin:end] = 1 / (end - begin)
     return matrix
 
 
-define_array_function("averaging", _mean_rows, r"\operatorname{{averaging}}_{{{count} \times {extent}}}")
+define_array_function(
+    "averaging",
+    _averaging,
+    r"\operatorname{{averaging}}_{{{count} \times {extent}}}",
+    shape=lambda count, extent: (count, extent),
+)
 
 
 class _AdaptiveAvgPool(Group):

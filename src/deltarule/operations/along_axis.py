@@ -23,22 +23,29 @@ from deltarule.operations.index_arrays import index_tensor, spread_updates
 from deltarule.operations.shape import flatten
 
 
-def _scatter_added(x: Any, indices: Any, updates: Any, axis: int) -> Any:
-    y = np.array(x, dtype=np.float64)
-    for place in np.ndindex(*indices.shape):
-        target = list(place)
-        target[axis] = indices[place]
-        y[tuple(target)] += updates[place]
+def _scatter_add(x: Any, indices: Any, updates: Any, axis: int) -> Any:
+    """x with each update added to where its index along the axis points; updates that meet add up."""
+    y = np.array(x, dtype=float)
+    places = list(np.indices(indices.shape, sparse=True))
+    places[axis] = indices
+    np.add.at(y, tuple(places), updates)
     return y
+
+
+def _taken_shape(x: Shape, indices: Shape, axis: int) -> Shape:
+    others = np.broadcast_shapes((*x[:axis], 1, *x[axis + 1 :]), (*indices[:axis], 1, *indices[axis + 1 :]))
+    return (*others[:axis], indices[axis], *others[axis + 1 :])
 
 
 define_array_function(
     "take_along_axis",
     lambda x, indices, axis: np.take_along_axis(x, np.asarray(indices), axis),
     r"\operatorname{{take\_along}}_{{{axis}}}\left({all}\right)",
+    shape=_taken_shape,
+    source="np.take_along_axis({0}, {1}, axis={axis})",
 )
 define_array_function(
-    "scatter_add", _scatter_added, r"\operatorname{{scatter\_add}}_{{{axis}}}\left({all}\right)"
+    "scatter_add", _scatter_add, r"\operatorname{{scatter\_add}}_{{{axis}}}\left({all}\right)"
 )
 
 

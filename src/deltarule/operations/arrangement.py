@@ -30,8 +30,18 @@ from deltarule.operations.triangles import tril, triu
 __all__ = ["flip", "repeat", "roll", "tile", "tril", "triu"]
 
 
-define_array_function("flip", np.flip, r"\operatorname{{flip}}_{{{axis}}}\left({0}\right)")
-define_array_function("roll", np.roll, r"\operatorname{{roll}}_{{{shift};\, {axis}}}\left({0}\right)")
+define_array_function(
+    "flip",
+    np.flip,
+    r"\operatorname{{flip}}_{{{axis}}}\left({0}\right)",
+    source="np.flip({0}, axis={axis})",
+)
+define_array_function(
+    "roll",
+    np.roll,
+    r"\operatorname{{roll}}_{{{shift};\, {axis}}}\left({0}\right)",
+    source="np.roll({0}, {shift}, axis={axis})",
+)
 
 
 class _Flip(Operation):

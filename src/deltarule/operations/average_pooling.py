@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
 from math import prod
 from typing import Any, ClassVar
 
@@ -30,23 +29,25 @@ from deltarule.operations.convolution_formulas import window_element, window_pos
 from deltarule.operations.window_options import Sizes, pooled_sizes, require_axes
 
 
-def _count_elements(
+def _window_counts(
     extents: Sizes, positions: Sizes, kernel_size: Sizes, stride: Sizes, before: Sizes, include_padding: bool
 ) -> Any:
-    """Counts each window's elements one by one."""
-    counts = np.zeros(positions)
-    for position in np.ndindex(*positions):
-        for offset in product(*map(range, kernel_size)):
-            element = [p * s + k - b for p, s, k, b in zip(position, stride, offset, before, strict=True)]
-            margin = before if include_padding else (0,) * len(before)
-            counts[position] += all(
-                -ahead <= at < extent + ahead
-                for at, extent, ahead in zip(element, extents, margin, strict=True)
-            )
+    """How many elements each window meets: the product of how many it meets along each axis."""
+    counts = np.ones(())
+    for extent, count, size, step, ahead in zip(extents, positions, kernel_size, stride, before, strict=True):
+        met = np.arange(count)[:, None] * step + np.arange(size) - ahead
+        margin = ahead if include_padding else 0
+        inside = (-margin <= met) & (met < extent + margin)
+        counts = counts[..., None] * np.sum(inside, axis=1)
     return counts
 
 
-define_array_function("window_counts", _count_elements, r"\operatorname{{window\_counts}}")
+define_array_function(
+    "window_counts",
+    _window_counts,
+    r"\operatorname{{window\_counts}}",
+    shape=lambda positions, **options: tuple(positions),
+)
 
 
 class _Statement:

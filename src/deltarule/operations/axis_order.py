@@ -18,7 +18,11 @@ from deltarule.errors import ShapeError
 from deltarule.operations.axes import axis_position, axis_positions
 
 define_array_function(
-    "permute", lambda x, axes: np.transpose(x, axes), r"\operatorname{{permute}}_{{{axes}}}\left({0}\right)"
+    "permute",
+    np.transpose,
+    r"\operatorname{{permute}}_{{{axes}}}\left({0}\right)",
+    shape=lambda x, axes: tuple(x[axis] for axis in axes),
+    source=lambda x, axes: f"{{0}}.transpose{tuple(axes)}" if len(axes) > 1 else "{0}",
 )
 
 

@@ -34,12 +34,20 @@ from deltarule.operations.elementwise import converted
 from deltarule.operations.loss_reduction import count, reduced_shape, require_constant, require_elements
 
 
-def _indicator(target: Any, classes: int, axis: int) -> Any:
+def _one_hot(target: Any, classes: int, axis: int) -> Any:
+    """1 at the class that each target names, else 0; the classes lie along the axis."""
     numbers = np.arange(classes).reshape((-1,) + (1,) * (np.ndim(target) - axis))
-    return np.where(np.expand_dims(target, axis) == numbers, 1.0, 0.0)
+    return np.where(np.expand_dims(target, axis) == numbers, 1, 0)
 
 
-define_array_function("indicator", _indicator, r"\operatorname{{one\_hot}}_{{{classes}}}\left({0}\right)")
+define_array_function(
+    "indicator",
+    _one_hot,
+    r"\operatorname{{one\_hot}}_{{{classes}}}\left({0}\right)",
+    shape=lambda target, classes, axis: (*target[:axis], classes, *target[axis:]),
+    source="one_hot({0}, {classes}, axis={axis})",
+    helper=_one_hot,
+)
 
 
 def class_loss_shape(

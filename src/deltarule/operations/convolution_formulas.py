@@ -11,9 +11,9 @@ with it; fold, which adds columns back to where they came from, is the transpose
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from deltarule.autodiff.formula.expression import (
 )
 from deltarule.autodiff.formula.formula import Form, form
 from deltarule.autodiff.formula.functions import define_array_function
+from deltarule.autodiff.formula.shape_rules import stated
 from deltarule.operations.window_options import Pairs, Sizes
 
 
@@ -107,7 +108,7 @@ class Geometry:
     # ---- whole arrays as matrices; with several groups, one matrix each
 
     def weight_matrix(self, weight: Expression) -> ArrayFunction:
-        out_channels, columns = self.weight[0], prod(self.weight[1:])
+        out_channels, columns = self.weight[0], math.prod(self.weight[1:])
         shape = (
             (self.groups, out_channels // self.groups, columns)
             if self.groups > 1
@@ -116,7 +117,7 @@ class Geometry:
         return array_function("reshape", weight, shape=shape)
 
     def signal_matrix(self, signal: Expression) -> ArrayFunction:
-        batch, out_channels, columns = *self.signal[:2], prod(self.signal[2:])
+        batch, out_channels, columns = *self.signal[:2], math.prod(self.signal[2:])
         grouped = (self.groups, out_channels // self.groups) if self.groups > 1 else (out_channels,)
         return array_function("reshape", signal, shape=(batch, *grouped, columns))
 
@@ -221,18 +222,17 @@ def _unfold(
     groups: int = 1,
     outside: float = 0.0,
 ) -> Any:
-    """One column for each position, one row for each channel and kernel offset, patch by patch."""
-    batch, channels = x.shape[:2]
-    after = _reach(kernel_size, positions, stride, dilation)
-    margins = [(0, 0), (0, 0), *((ahead, after) for ahead in before)]
-    padded = np.pad(x, margins, constant_values=outside)
-    columns = np.zeros((batch, channels * prod(kernel_size), prod(positions)))
-    for number, position in enumerate(np.ndindex(*positions)):
-        patch = _patch(position, kernel_size, stride, dilation)
-        columns[:, :, number] = padded[(slice(None), slice(None), *patch)].reshape(columns.shape[:2])
+    """The windows of x as columns: a row for each channel and kernel offset, a column for each position."""
+    batch, channels, *extents = x.shape
+    margins = _window_margins(extents, kernel_size, positions, stride, before, dilation)
+    padded = np.pad(x, [(0, 0), (0, 0), *margins], constant_values=outside)
+    windows = np.zeros((batch, channels, *kernel_size, *positions))
+    for offset in np.ndindex(*kernel_size):
+        windows[:, :, *offset] = padded[:, :, *_windows_at(offset, positions, stride, dilation)]
+    rows, columns = channels * math.prod(kernel_size), math.prod(positions)
     if groups == 1:
-        return columns
-    return columns.reshape(batch, groups, columns.shape[1] // groups, columns.shape[2])
+        return windows.reshape(batch, rows, columns)
+    return windows.reshape(batch, groups, rows // groups, columns)
 
 
 def _fold(
@@ -245,34 +245,40 @@ def _fold(
     dilation: Sizes,
     groups: int = 1,
 ) -> Any:
-    """Adds each column back to the patch that it stands for."""
-    batch, channels = shape[:2]
-    columns = columns.reshape(batch, channels, *kernel_size, prod(positions))
-    reach = _reach(kernel_size, positions, stride, dilation)
-    padded = np.zeros(
-        (batch, channels, *(ahead + extent + reach for ahead, extent in zip(before, shape[2:], strict=True)))
-    )
-    for number, position in enumerate(np.ndindex(*positions)):
-        patch = _patch(position, kernel_size, stride, dilation)
-        padded[(slice(None), slice(None), *patch)] += columns[..., number]
-    inside = [slice(ahead, ahead + extent) for ahead, extent in zip(before, shape[2:], strict=True)]
-    return padded[(slice(None), slice(None), *inside)]
+    """Adds each column back to the window that it stands for: the transpose of unfold."""
+    batch, channels, *extents = shape
+    windows = columns.reshape(batch, channels, *kernel_size, *positions)
+    margins = _window_margins(extents, kernel_size, positions, stride, before, dilation)
+    padded = np.pad(np.zeros(shape), [(0, 0), (0, 0), *margins])
+    for offset in np.ndindex(*kernel_size):
+        padded[:, :, *_windows_at(offset, positions, stride, dilation)] += windows[:, :, *offset]
+    inside = [slice(b, b + n) for b, n in zip(before, extents, strict=True)]
+    return padded[:, :, *inside]
 
 
-def _reach(kernel_size: Sizes, positions: Sizes, stride: Sizes, dilation: Sizes) -> int:
-    """More zeros than any window can read beyond the data."""
-    return max(
-        count * step + size * gap
-        for size, count, step, gap in zip(kernel_size, positions, stride, dilation, strict=True)
-    )
+def _window_margins(
+    extents: Sequence[int],
+    kernel_size: Sizes,
+    positions: Sizes,
+    stride: Sizes,
+    before: Sizes,
+    dilation: Sizes,
+) -> list[tuple[int, int]]:
+    """Padding before and after each axis, so that the last window fits."""
+    sizes = zip(extents, kernel_size, positions, stride, before, dilation, strict=True)
+    return [(b, max((p - 1) * s + (k - 1) * d + 1 - b - n, 0)) for n, k, p, s, b, d in sizes]
 
 
-def _patch(position: Sizes, kernel_size: Sizes, stride: Sizes, dilation: Sizes) -> list[slice]:
-    return [
-        slice(at * step, at * step + size * gap, gap)
-        for at, size, step, gap in zip(position, kernel_size, stride, dilation, strict=True)
-    ]
+def _windows_at(offset: Sizes, positions: Sizes, stride: Sizes, dilation: Sizes) -> list[slice]:
+    """Where all windows have this offset, along each axis."""
+    sizes = zip(offset, positions, stride, dilation, strict=True)
+    return [slice(k * d, k * d + p * s, s) for k, p, s, d in sizes]
 
 
-define_array_function("unfold", _unfold, r"\operatorname{{unfold}}\left({0}\right)")
-define_array_function("fold", _fold, r"\operatorname{{fold}}\left({0}\right)")
+def _unfolded_shape(x: Sizes, kernel_size: Sizes, positions: Sizes, groups: int = 1, **options: Any) -> Sizes:
+    rows, columns = x[1] * math.prod(kernel_size), math.prod(positions)
+    return (x[0], rows, columns) if groups == 1 else (x[0], groups, rows // groups, columns)
+
+
+define_array_function("unfold", _unfold, r"\operatorname{{unfold}}\left({0}\right)", shape=_unfolded_shape)
+define_array_function("fold", _fold, r"\operatorname{{fold}}\left({0}\right)", shape=stated)

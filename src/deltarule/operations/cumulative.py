@@ -34,28 +34,38 @@ from deltarule.operations.products import prod
 from deltarule.operations.reductions import spread
 
 
-def _reached(extent: int, *, include_initial: bool, reverse: bool) -> np.ndarray:
-    """1 where element j counts for result t: j <= t, or as the options say."""
-    t, j = (
-        np.ogrid[: extent + include_initial, :extent]
-        if not reverse
-        else np.ogrid[: extent - include_initial, :extent]
-    )
+def _cumulative_sum(x: np.ndarray, axis: int, include_initial: bool, reverse: bool) -> np.ndarray:
+    """Running sums; in reverse those of the gradient, without the first where there was an initial 0."""
+    rows = np.moveaxis(x, axis, 0)
     if reverse:
-        return (j > t if include_initial else j >= t).astype(float)
-    return (j < t if include_initial else j <= t).astype(float)
+        total = np.cumsum(rows[::-1], axis=0)[::-1][1 if include_initial else 0 :]
+    else:
+        initial = np.zeros((1 if include_initial else 0, *rows.shape[1:]), rows.dtype)
+        total = np.concatenate([initial, np.cumsum(rows, axis=0)])
+    return np.moveaxis(total, 0, axis)
 
 
-def _plain_cumulative_sum(x: np.ndarray, axis: int, include_initial: bool, reverse: bool) -> np.ndarray:
-    reached = _reached(x.shape[axis], include_initial=include_initial, reverse=reverse)
-    return np.moveaxis(np.tensordot(reached, x, axes=(1, axis)), 0, axis)
+def _cumulative_sum_source(x: Shape, axis: int, include_initial: bool, reverse: bool) -> str:
+    if include_initial:
+        return f"cumulative_sum({{0}}, {axis}, include_initial=True, reverse={reverse})"
+    if reverse:
+        return f"np.flip(np.cumsum(np.flip({{0}}, {axis}), axis={axis}), {axis})"
+    return f"np.cumsum({{0}}, axis={axis})"
+
+
+def _running_shape(x: Shape, axis: int, include_initial: bool, reverse: bool = False) -> Shape:
+    longer = include_initial * (-1 if reverse else 1)
+    return (*x[:axis], x[axis] + longer, *x[axis + 1 :])
 
 
 define_array_function(
     "cumulative_sum",
-    _plain_cumulative_sum,
+    _cumulative_sum,
     r"\operatorname{{cumulative\_sum}}_{{{axis}, \text{{initial }} {include_initial}, "
     r"\text{{reverse }} {reverse}}}\left({0}\right)",
+    shape=_running_shape,
+    source=_cumulative_sum_source,
+    helper=_cumulative_sum,
 )
 
 
@@ -146,35 +156,46 @@ def _running_axis(who: str, axis: int | None, x: Tensor) -> int:
     return axis_position(who, 0 if axis is None else axis, x.ndim)
 
 
-def _plain_cumulative_prod(x: np.ndarray, axis: int, include_initial: bool) -> np.ndarray:
+def _cumulative_prod(x: np.ndarray, axis: int, include_initial: bool) -> np.ndarray:
+    """Running products; the first is the empty one, 1, if that is asked for."""
     rows = np.moveaxis(x, axis, 0)
-    first = 0 if include_initial else 1
-    results = [np.prod(rows[:stop], axis=0) for stop in range(first, len(rows) + 1)]
-    return np.moveaxis(np.reshape(results, (len(results), *rows.shape[1:])), 0, axis)
+    initial = np.ones((1 if include_initial else 0, *rows.shape[1:]), rows.dtype)
+    return np.moveaxis(np.concatenate([initial, np.cumprod(rows, axis=0)]), 0, axis)
 
 
-def _plain_cumulative_prod_gradient(
+def _cumulative_prod_gradient(
     grad: np.ndarray, x: np.ndarray, axis: int, include_initial: bool
 ) -> np.ndarray:
+    """At each element the sum, over the running products that it is in, of upstream times the others."""
     rows, upstream = np.moveaxis(x, axis, 0), np.moveaxis(grad, axis, 0)
     total = np.zeros(rows.shape)
     for t in range(len(upstream)):
         stop = t if include_initial else t + 1
         for j in range(stop):
-            total[j] += upstream[t] * np.prod(np.delete(rows[:stop], j, 0), axis=0)
+            total[j] += upstream[t] * np.prod(np.delete(rows[:stop], j, axis=0), axis=0)
     return np.moveaxis(total, 0, axis)
+
+
+def _cumulative_prod_source(x: Shape, axis: int, include_initial: bool) -> str:
+    if include_initial:
+        return f"cumulative_prod({{0}}, {axis}, include_initial=True)"
+    return f"np.cumprod({{0}}, axis={axis})"
 
 
 define_array_function(
     "cumulative_prod",
-    _plain_cumulative_prod,
+    _cumulative_prod,
     r"\operatorname{{cumulative\_prod}}_{{{axis}, \text{{initial }} {include_initial}}}\left({0}\right)",
+    shape=_running_shape,
+    source=_cumulative_prod_source,
+    helper=_cumulative_prod,
 )
 define_array_function(
     "cumulative_prod_gradient",
-    _plain_cumulative_prod_gradient,
+    _cumulative_prod_gradient,
     r"\operatorname{{cumulative\_prod\_gradient}}_{{{axis}, \text{{initial }} {include_initial}}}"
     r"\left({0}, {1}\right)",
+    shape=lambda grad, x, **options: x,
 )
 
 

@@ -29,13 +29,41 @@ from deltarule.operations.subscripts import canonical, extents, gradient_subscri
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
+
+def _result_shape(*arrays: Shape, subscripts: str) -> Shape:
+    inputs, result = subscripts.split("->")
+    extents: dict[str, int] = {}
+    for letters, shape in zip(inputs.split(","), arrays, strict=True):
+        for letter, extent in zip(letters, shape, strict=True):
+            extents[letter] = max(extent, extents.get(letter, 0)) if extent != 0 else 0
+    return tuple(extents[letter] for letter in result)
+
+
+def _source(*arrays: Shape, subscripts: str) -> str:
+    return f'np.einsum("{subscripts}", {{all}})'
+
+
 define_array_function(
     "einsum",
     lambda *arrays, subscripts: np.einsum(subscripts, *arrays),
     r"\operatorname{{einsum}}_{{{subscripts}}}\left({all}\right)",
+    shape=_result_shape,
+    source=_source,
 )
-define_array_function("ones", lambda extent: np.ones(extent), r"\mathbf{{1}}_{{{extent}}}")
-define_array_function("identity", lambda extent: np.eye(extent), r"I_{{{extent}}}")
+define_array_function(
+    "ones",
+    lambda extent: np.ones(extent),
+    r"\mathbf{{1}}_{{{extent}}}",
+    shape=lambda extent: (extent,),
+    source="np.ones({extent})",
+)
+define_array_function(
+    "identity",
+    lambda extent: np.eye(extent),
+    r"I_{{{extent}}}",
+    shape=lambda extent: (extent, extent),
+    source="np.eye({extent})",
+)
 
 
 class _Einsum(Operation):

@@ -32,15 +32,17 @@ from deltarule.operations.gathering import INDEX_ADD
 
 
 def _one_hot_but(indices: Any, num_classes: int, padding: int) -> Any:
+    """1 at the token that each index names, else 0; nothing for the padding token."""
     table = np.eye(num_classes)
     table[padding, padding] = 0.0
-    return table[np.asarray(indices)]
+    return table[indices]
 
 
 define_array_function(
     "one_hot_but",
     _one_hot_but,
     r"\operatorname{{one\_hot}}_{{{num_classes} \setminus {padding}}}\left({0}\right)",
+    shape=lambda indices, num_classes, padding: (*indices, num_classes),
 )
 
 

@@ -24,6 +24,7 @@ from deltarule.autodiff.formula.expression import (
 )
 from deltarule.autodiff.formula.formula import Call, Form, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
+from deltarule.autodiff.formula.shape_rules import reduced
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
@@ -141,22 +142,27 @@ def min(x: Any, /, axis: Any = None, *, keepdims: bool = False) -> Tensor:
     return apply(MIN, x, axis=reduced_axes("min", axis, x.shape), keepdims=bool(keepdims))
 
 
-def _first_position(x: np.ndarray, axis: int | None, keepdims: bool, kind: str) -> np.ndarray:
-    """Independent of the engine: counts, from the front, the elements before the first extreme one."""
-    best = getattr(np, kind)(x, axis=axis, keepdims=True)
-    reached = np.cumsum((x == best).reshape(-1) if axis is None else x == best, axis=axis) > 0
-    return np.sum(~reached, axis=axis).reshape(np.shape(best if keepdims else best.squeeze(axis)))
+def _source(name: str) -> Callable[..., str]:
+    def source(x: Shape, axis: int | None, keepdims: bool) -> str:
+        options = "" if axis is None else f", axis={axis}"
+        return f"np.{name}({{0}}{options}{', keepdims=True' if keepdims else ''})"
+
+    return source
 
 
 define_array_function(
     "argmax",
-    lambda x, axis, keepdims: _first_position(x, axis, keepdims, "max"),
+    np.argmax,
     r"\operatorname{{arg\,max}}_{{{axis}}}\left({0}\right)",
+    shape=reduced,
+    source=_source("argmax"),
 )
 define_array_function(
     "argmin",
-    lambda x, axis, keepdims: _first_position(x, axis, keepdims, "min"),
+    np.argmin,
     r"\operatorname{{arg\,min}}_{{{axis}}}\left({0}\right)",
+    shape=reduced,
+    source=_source("argmin"),
 )
 
 

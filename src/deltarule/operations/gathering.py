@@ -24,6 +24,7 @@ from deltarule.autodiff.formula.expression import (
 )
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
+from deltarule.autodiff.formula.shape_rules import stated
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
@@ -38,23 +39,20 @@ from deltarule.operations.index_arrays import index_tensor, spread_updates
 __all__ = ["gathered_shape", "index_add", "scatter_add", "take", "take_along_axis"]
 
 
-def _gathered(x: Any, *indices: Any, axes: tuple[int, ...], place: int) -> Any:
+def _gather(x: Any, *indices: Any, axes: tuple[int, ...], place: int) -> Any:
+    """What index arrays pick together along these axes; it stands at `place` in the result."""
     depth = len(np.broadcast_shapes(*(np.shape(each) for each in indices)))
     picked = np.moveaxis(x, axes, range(len(axes)))[tuple(np.asarray(each) for each in indices)]
     return np.moveaxis(picked, range(depth), range(place, place + depth))
 
 
-def _index_added(x: Any, updates: Any, *indices: Any, axes: tuple[int, ...], place: int) -> Any:
+def _index_add(x: Any, updates: Any, *indices: Any, axes: tuple[int, ...], place: int) -> Any:
+    """x with each update added where the index arrays point; a place that several name gets them all."""
     depth = len(np.broadcast_shapes(*(np.shape(each) for each in indices)))
-    y = np.array(x, dtype=np.float64)
+    y = np.array(x, dtype=float)
     moved = np.moveaxis(y, axes, range(len(axes)))
     np.add.at(moved, tuple(indices), np.moveaxis(updates, range(place, place + depth), range(depth)))
     return y
-
-
-define_array_function("gather", _gathered, r"\operatorname{{gather}}_{{{axes}}}\left({all}\right)")
-define_array_function("index_add", _index_added, r"\operatorname{{index\_add}}_{{{axes}}}\left({all}\right)")
-define_array_function("zeros", lambda shape: np.zeros(shape), r"0_{{{shape}}}")
 
 
 def gathered_shape(x: Shape, indices: Sequence[Shape], axes: tuple[int, ...], place: int) -> Shape:
@@ -62,6 +60,28 @@ def gathered_shape(x: Shape, indices: Sequence[Shape], axes: tuple[int, ...], pl
     common = indices[0] if len(indices) == 1 else broadcast_shape("gather", *indices)
     others = [extent for axis, extent in enumerate(x) if axis not in axes]
     return (*others[:place], *common, *others[place:])
+
+
+def _gather_source(x: Shape, *indices: Shape, axes: tuple[int, ...], place: int) -> str:
+    """NumPy puts what neighbouring index arrays pick where they stand; else axes are moved."""
+    if axes != tuple(range(place, place + len(axes))):
+        return f"gather({{all}}, axes={axes}, place={place})"
+    picked = [f"{{{number + 1}}}" for number in range(len(indices))]
+    return f"{{0}}[{', '.join([':'] * place + picked)}]"
+
+
+define_array_function(
+    "gather",
+    _gather,
+    r"\operatorname{{gather}}_{{{axes}}}\left({all}\right)",
+    shape=lambda x, *indices, axes, place: gathered_shape(x, indices, axes, place),
+    source=_gather_source,
+    helper=_gather,
+)
+define_array_function("index_add", _index_add, r"\operatorname{{index\_add}}_{{{axes}}}\left({all}\right)")
+define_array_function(
+    "zeros", lambda shape: np.zeros(shape), r"0_{{{shape}}}", shape=stated, source="np.zeros({shape})"
+)
 
 
 class _Indices:

@@ -21,6 +21,7 @@ from deltarule.autodiff.formula.expression import (
 )
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
+from deltarule.autodiff.formula.shape_rules import joined
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Group, Operation, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
@@ -34,11 +35,15 @@ define_array_function(
     "concat",
     lambda *parts, axis: np.concatenate(parts, axis),
     r"\operatorname{{concat}}_{{{axis}}}\left({all}\right)",
+    shape=joined,
+    source="np.concatenate([{all}], axis={axis})",
 )
 define_array_function(
     "stack",
     lambda *parts, axis: np.stack(parts, axis),
     r"\operatorname{{stack}}_{{{axis}}}\left({all}\right)",
+    shape=lambda *parts, axis: (*parts[0][:axis], len(parts), *parts[0][axis:]),
+    source="np.stack([{all}], axis={axis})",
 )
 
 

@@ -39,7 +39,9 @@ LOSS_SYMBOLS = {
     "y": (r"\ell", r"\ell"),
 }
 
-define_array_function("sum_all", np.sum, r"\operatorname{{sum}}\left({0}\right)")
+define_array_function(
+    "sum_all", np.sum, r"\operatorname{{sum}}\left({0}\right)", shape=lambda x: (), source="np.sum({0})"
+)
 
 
 def require_reduction(who: str, reduction: Any, choices: Sequence[str] = ("mean", "sum", "none")) -> str:

@@ -24,6 +24,7 @@ from deltarule.autodiff.formula.expression import (
 )
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
+from deltarule.autodiff.formula.shape_rules import same
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Operation, Shape, register
 from deltarule.autodiff.tensor import Array, Tensor
@@ -35,12 +36,14 @@ from deltarule.operations.window_options import Sizes, pooled_sizes, require_axe
 
 
 def _first_largest(windows: Any) -> Any:
-    """1 at the first largest element along axis 2, else 0."""
+    """True at the first of the largest elements along axis 2, else False."""
     largest = windows == windows.max(axis=2, keepdims=True)
-    return np.where(largest & (np.cumsum(largest, axis=2) == 1), 1.0, 0.0)
+    return largest & (np.cumsum(largest, axis=2) == 1)
 
 
-define_array_function("first_largest", _first_largest, r"\operatorname{{first\_largest}}\left({0}\right)")
+define_array_function(
+    "first_largest", _first_largest, r"\operatorname{{first\_largest}}\left({0}\right)", shape=same
+)
 
 
 class _MaxPool(Operation):

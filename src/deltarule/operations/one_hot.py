@@ -24,7 +24,11 @@ def _one_hot_rows(indices: Any, num_classes: int) -> Any:
 
 
 define_array_function(
-    "one_hot", _one_hot_rows, r"\operatorname{{one\_hot}}_{{{num_classes}}}\left({0}\right)"
+    "one_hot",
+    _one_hot_rows,
+    r"\operatorname{{one\_hot}}_{{{num_classes}}}\left({0}\right)",
+    shape=lambda indices, num_classes: (*indices, num_classes),
+    source="np.eye({num_classes})[{0}]",
 )
 
 

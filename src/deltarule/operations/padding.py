@@ -34,10 +34,19 @@ from deltarule.operations.slicing import KeyText, slice_view
 Widths = tuple[tuple[int, int], ...]
 MODES = ("constant", "edge", "reflect", "symmetric", "wrap")
 
+
+def _source(x: Shape, width: Widths, value: float) -> str:
+    if not width:
+        return "{0}"
+    return "np.pad({0}, {width}, constant_values={value})" if value else "np.pad({0}, {width})"
+
+
 define_array_function(
     "pad",
     lambda x, width, value: np.pad(x, width, constant_values=value) if width else x,
     r"\operatorname{{pad}}_{{{width}}}^{{{value}}}\left({0}\right)",
+    shape=lambda x, width, value: tuple(n + b + a for n, (b, a) in zip(x, width, strict=True)),
+    source=_source,
 )
 
 

@@ -33,11 +33,19 @@ from deltarule.operations.elementwise import converted
 from deltarule.operations.reducing import Reducing, ReductionIndices, reduced_axes
 from deltarule.operations.reductions import spread
 
+
+def _product_of_others(x: np.ndarray, axis: int) -> np.ndarray:
+    """At each place the product of all other elements along the axis."""
+    y = np.ones(x.shape)
+    rows, results = np.moveaxis(x, axis, 0), np.moveaxis(y, axis, 0)
+    for i in range(len(rows)):
+        results[i] = np.prod(np.delete(rows, i, axis=0), axis=0)
+    return y
+
+
 define_array_function(
     "product_of_others",
-    lambda x, axis: np.stack(
-        [np.prod(np.delete(x, i, axis), axis) for i in range(x.shape[axis])] or [np.zeros(x.shape)], axis
-    ).reshape(x.shape),
+    _product_of_others,
     r"\operatorname{{product\_of\_others}}_{{{axis}}}\left({0}\right)",
 )
 
@@ -45,12 +53,11 @@ define_array_function(
 def _products_without_two(grad: np.ndarray, x: np.ndarray, axis: int) -> np.ndarray:
     """Σ over i ≠ k of grad_i times the product of all x but x_i and x_k, at each k."""
     total = np.zeros(x.shape)
-    by_position, grad_by_position = np.moveaxis(x, axis, 0), np.moveaxis(grad, axis, 0)
-    for k in range(x.shape[axis]):
-        for i in range(x.shape[axis]):
+    rows, upstream, results = (np.moveaxis(each, axis, 0) for each in (x, grad, total))
+    for k in range(len(rows)):
+        for i in range(len(rows)):
             if i != k:
-                rest = np.prod(np.delete(by_position, [i, k], 0), axis=0)
-                np.moveaxis(total, axis, 0)[k] += grad_by_position[i] * rest
+                results[k] += upstream[i] * np.prod(np.delete(rows, [i, k], axis=0), axis=0)
     return total
 
 
@@ -58,6 +65,7 @@ define_array_function(
     "products_without_two",
     _products_without_two,
     r"\operatorname{{products\_without\_two}}_{{{axis}}}\left({0}, {1}\right)",
+    shape=lambda grad, x, axis: x,
 )
 
 

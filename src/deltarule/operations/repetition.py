@@ -11,6 +11,7 @@ from deltarule.autodiff.conversion import as_tensor
 from deltarule.autodiff.formula.expression import Equation, Expression, Sum, Symbol, array_function, letters
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
+from deltarule.autodiff.formula.shape_rules import stated
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Group, Shape, apply, register
 from deltarule.autodiff.tensor import Array, Tensor
@@ -22,30 +23,48 @@ from deltarule.operations.shape import flatten, reshape
 
 
 def _sum_tiles(x: Any, repetitions: Shape, shape: Shape) -> Any:
+    """The sum of all tiles of x, each of this shape."""
     y = np.zeros(shape)
-    for tile_position in np.ndindex(*repetitions):
-        y += x[tuple(slice(p * n, (p + 1) * n) for p, n in zip(tile_position, shape, strict=True))]
+    for place in np.ndindex(*repetitions):
+        tile = [slice(p * n, (p + 1) * n) for p, n in zip(place, shape, strict=True)]
+        y += x[tuple(tile)]
     return y
 
 
 def _sum_repeats(x: Any, repeats: int, axis: int) -> Any:
-    y = np.zeros(x.shape[:axis] + (x.shape[axis] // max(repeats, 1),) + x.shape[axis + 1 :])
-    for offset in range(repeats):
-        y += x[(slice(None),) * axis + (slice(offset, None, repeats),)]
-    return y
+    """The sum of each run of `repeats` elements along the axis."""
+    shape = (*x.shape[:axis], x.shape[axis] // repeats, repeats, *x.shape[axis + 1 :])
+    return np.sum(x.reshape(shape), axis=axis + 1)
+
+
+def _tiled_shape(x: Shape, repetitions: Shape) -> Shape:
+    ndim = max(len(x), len(repetitions))
+    extents, counts = (1,) * (ndim - len(x)) + x, (1,) * (ndim - len(repetitions)) + tuple(repetitions)
+    return tuple(extent * count for extent, count in zip(extents, counts, strict=True))
 
 
 define_array_function(
     "tile",
     lambda x, repetitions: np.tile(x, repetitions),
     r"\operatorname{{tile}}_{{{repetitions}}}\left({0}\right)",
+    shape=_tiled_shape,
+    source="np.tile({0}, {repetitions})",
 )
 define_array_function(
-    "sum_tiles", _sum_tiles, r"\operatorname{{sum\_tiles}}_{{{repetitions}}}\left({0}\right)"
+    "sum_tiles", _sum_tiles, r"\operatorname{{sum\_tiles}}_{{{repetitions}}}\left({0}\right)", shape=stated
 )
-define_array_function("repeat", np.repeat, r"\operatorname{{repeat}}_{{{repeats};\, {axis}}}\left({0}\right)")
 define_array_function(
-    "sum_repeats", _sum_repeats, r"\operatorname{{sum\_repeats}}_{{{repeats};\, {axis}}}\left({0}\right)"
+    "repeat",
+    np.repeat,
+    r"\operatorname{{repeat}}_{{{repeats};\, {axis}}}\left({0}\right)",
+    shape=lambda x, repeats, axis: (*x[:axis], x[axis] * repeats, *x[axis + 1 :]),
+    source="np.repeat({0}, {repeats}, axis={axis})",
+)
+define_array_function(
+    "sum_repeats",
+    _sum_repeats,
+    r"\operatorname{{sum\_repeats}}_{{{repeats};\, {axis}}}\left({0}\right)",
+    shape=lambda x, repeats, axis: (*x[:axis], x[axis] // repeats, *x[axis + 1 :]),
 )
 
 

@@ -39,25 +39,46 @@ from deltarule.operations.shape import permute_dims, reshape
 _PARTS = ("query", "key", "value")
 
 
+def _split_heads(x: Any, heads: int, part: int = 0, parts: int = 1) -> Any:
+    """(batch, heads, time, width) of one of the parts whose features lie side by side."""
+    batch, time, features = x.shape
+    split = x.reshape(batch, time, parts, heads, features // (parts * heads))
+    return np.swapaxes(split[:, :, part], 1, 2)
+
+
 def _joined(*heads: Any) -> Any:
     """(batch, heads, time, width) each, as (batch, time, all features side by side)."""
-    return np.concatenate(
-        [np.swapaxes(x, 1, 2).reshape(x.shape[0], x.shape[2], x.shape[1] * x.shape[3]) for x in heads],
-        axis=-1,
-    )
+    rows = [np.swapaxes(x, 1, 2) for x in heads]
+    return np.concatenate([x.reshape(*x.shape[:2], x.shape[2] * x.shape[3]) for x in rows], axis=-1)
+
+
+def _heads_shape(x: Shape, heads: int, parts: int) -> Shape:
+    batch, time, features = x
+    return batch, heads, time, features // (parts * heads)
 
 
 define_array_function(
     "heads",
-    lambda x, heads, part: kernels.parts_of(np.asarray(x), heads)[part],
+    lambda x, heads, part: _split_heads(x, heads, part, len(_PARTS)),
     r"\operatorname{{heads}}_{{{heads};\, {part}}}\left({0}\right)",
+    shape=lambda x, heads, part: _heads_shape(x, heads, len(_PARTS)),
+    source=f"split_heads({{0}}, {{heads}}, part={{part}}, parts={len(_PARTS)})",
+    helper=_split_heads,
 )
 define_array_function(
     "one_part",
-    lambda x, heads: kernels.heads_of(np.asarray(x), heads),
+    _split_heads,
     r"\operatorname{{heads}}_{{{heads}}}\left({0}\right)",
+    shape=lambda x, heads: _heads_shape(x, heads, 1),
+    source="split_heads({0}, {heads})",
+    helper=_split_heads,
 )
-define_array_function("joined", _joined, r"\operatorname{{joined}}\left({all}\right)")
+define_array_function(
+    "joined",
+    _joined,
+    r"\operatorname{{joined}}\left({all}\right)",
+    shape=lambda *heads: (heads[0][0], heads[0][2], sum(x[1] * x[3] for x in heads)),
+)
 
 
 class _SelfAttention(Group):

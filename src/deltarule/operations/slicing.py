@@ -24,6 +24,7 @@ from deltarule.autodiff.formula.expression import (
 )
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.formula.functions import define_array_function
+from deltarule.autodiff.formula.shape_rules import stated
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Operation, Shape, apply, record, register
 from deltarule.autodiff.tensor import Array, Tensor
@@ -47,18 +48,6 @@ def _part_text(part: Any) -> str:
         return str(part)
     ends = ["" if end is None else str(end) for end in (part.start, part.stop)]
     return ":".join(ends if part.step in (1, None) else [*ends, str(part.step)])
-
-
-def _unsliced(x: Any, key: KeyText, shape: Shape) -> Any:
-    y = np.zeros(shape)
-    y[key.key] = x
-    return y
-
-
-define_array_function("slice", lambda x, key: np.asarray(x)[key.key], r"{0}_{{\left[{key}\right]}}")
-define_array_function(
-    "unslice", _unsliced, r"\operatorname{{unslice}}_{{{shape};\, [{key}]}}\left({0}\right)"
-)
 
 
 def full_slice(extent: int) -> slice:
@@ -90,6 +79,60 @@ def sliced_shape(x: Shape, key: Key) -> Shape:
         if isinstance(part, slice):
             shape.append(len(span(part, extent)))
     return tuple(shape)
+
+
+def _unslice(x: Any, key: Any, shape: Shape) -> Any:
+    """Zeros, with x where the key points."""
+    y = np.zeros(shape)
+    y[key] = x
+    return y
+
+
+def _key_source(x: Shape, key: Key) -> str:
+    """The key as one writes it: a whole axis as a colon, and none behind the last part that matters."""
+    extents = iter(x)
+    parts = []
+    for part in key:
+        if isinstance(part, slice):
+            extent = next(extents)
+            forwards = part.step is None or part.step > 0
+            start = None if forwards and part.start == 0 else part.start
+            stop = None if forwards and part.stop == extent else part.stop
+            parts.append(_part_text(slice(start, stop, part.step)))
+        else:
+            if part is not None:
+                next(extents)
+            parts.append(str(part))
+    while parts and parts[-1] == ":":
+        parts.pop()
+    return ", ".join(parts)
+
+
+def _slice_source(x: Shape, key: KeyText) -> str:
+    text = _key_source(x, key.key)
+    return f"{{0}}[{text}]" if text else "{0}"
+
+
+def _unslice_source(x: Shape, key: KeyText, shape: Shape) -> str:
+    text = _key_source(shape, key.key)
+    return f"unslice({{0}}, np.s_[{text or '...'}], {tuple(shape)})"
+
+
+define_array_function(
+    "slice",
+    lambda x, key: np.asarray(x)[key.key],
+    r"{0}_{{\left[{key}\right]}}",
+    shape=lambda x, key: sliced_shape(x, key.key),
+    source=_slice_source,
+)
+define_array_function(
+    "unslice",
+    lambda x, key, shape: _unslice(x, key.key, shape),
+    r"\operatorname{{unslice}}_{{{shape};\, [{key}]}}\left({0}\right)",
+    shape=stated,
+    source=_unslice_source,
+    helper=_unslice,
+)
 
 
 def _source_position(key: Key, shape: Shape, indices: Sequence[Expression]) -> list[Expression]:

@@ -30,37 +30,36 @@ from deltarule.operations.axes import axis_position
 from deltarule.operations.gathering import take_along_axis
 
 
-def _plain_argsort(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
-    """Independent of the engine: Python's own stable sort, line by line."""
-    lines = np.moveaxis(np.zeros(x.shape, dtype=np.int64), axis, -1)
-    values = np.moveaxis(x, axis, -1)
-    for place in np.ndindex(lines.shape[:-1]):
-        line = values[place]
-        lines[place] = sorted(range(len(line)), key=lambda i, line=line: -line[i] if descending else line[i])
-    return np.moveaxis(lines, -1, axis)
+def _argsort(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
+    """Places of the elements in order; elements that are equal stay in the order that they have."""
+    return np.argsort(-x if descending else x, axis=axis, kind="stable")
 
 
-def _plain_unsort(grad: np.ndarray, x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
+def _sort(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
+    """The elements in order."""
+    return np.take_along_axis(x, _argsort(x, axis, descending), axis)
+
+
+def _unsort(grad: np.ndarray, x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
     """Puts the gradient of every sorted element back where the element came from."""
-    order = _plain_argsort(x, axis, descending)
     result = np.zeros(x.shape)
-    np.put_along_axis(result, order, grad, axis)
+    np.put_along_axis(result, _argsort(x, axis, descending), grad, axis)
     return result
 
 
 define_array_function(
     "argsort",
-    lambda x, axis, descending: _plain_argsort(x, axis, descending),
+    _argsort,
     r"\operatorname{{argsort}}_{{{axis}, \text{{descending }} {descending}}}\left({0}\right)",
 )
 define_array_function(
     "sort",
-    lambda x, axis, descending: np.take_along_axis(x, _plain_argsort(x, axis, descending), axis),
+    _sort,
     r"\operatorname{{sort}}_{{{axis}, \text{{descending }} {descending}}}\left({0}\right)",
 )
 define_array_function(
     "unsort",
-    _plain_unsort,
+    _unsort,
     r"\operatorname{{unsort}}_{{{axis}, \text{{descending }} {descending}}}\left({0}; {1}\right)",
 )
 

@@ -26,8 +26,17 @@ from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ShapeError
 from deltarule.operations.axes import whole_number
 
-define_array_function("tril", np.tril, r"\operatorname{{tril}}_{{{k}}}\left({0}\right)")
-define_array_function("triu", np.triu, r"\operatorname{{triu}}_{{{k}}}\left({0}\right)")
+
+def _source(name: str) -> Callable[..., str]:
+    return lambda x, k: f"np.{name}({{0}}, {k})" if k else f"np.{name}({{0}})"
+
+
+define_array_function(
+    "tril", np.tril, r"\operatorname{{tril}}_{{{k}}}\left({0}\right)", source=_source("tril")
+)
+define_array_function(
+    "triu", np.triu, r"\operatorname{{triu}}_{{{k}}}\left({0}\right)", source=_source("triu")
+)
 
 
 class _Triangle(Operation):

@@ -70,6 +70,11 @@ def evaluate(expression: Expression, environment: Mapping[str, Any], scope: _Sco
     raise AssertionError(f"no such expression: {expression!r}")
 
 
+def evaluate_index(expression: Expression, fixed: Mapping[Index, int]) -> Any:
+    """Arithmetic of indices that have these values."""
+    return evaluate(expression, {}, _Scope((), fixed))
+
+
 def _element(expression: Element, environment: Mapping[str, Any], scope: _Scope) -> Any:
     positions = [np.asarray(evaluate(index, environment, scope)) for index in expression.indices]
     positions = [position.astype(np.int64) for position in positions]

@@ -1,7 +1,8 @@
-"""The functions that formulas may use: one row each, with NumPy meaning and LaTeX notation.
+"""The functions that formulas may use: one row each, with NumPy meaning, LaTeX notation and NumPy source.
 
 Element-wise functions are called by their Array API names, so the same name also finds deltarule's
-operation and the line of an emitted program. Adding a function is one row.
+operation. Adding a function is one row. A function that has a name here, and is not NumPy's own, is a
+helper: emitted programs carry its text, so it uses NumPy, math and other helpers only.
 """
 
 from __future__ import annotations
@@ -12,6 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from deltarule.autodiff.formula.shape_rules import (
+    Shape,
+    product,
+    reduced,
+    reduced_axes,
+    same,
+    stated,
+)
 
 # Binding strength in notation, weakest first; an operand weaker than its place gets parentheses.
 SUM, NEGATIVE, PRODUCT, POWER, ATOM = range(1, 6)
@@ -29,16 +39,15 @@ class FunctionRow:
     source: str = ""
 
 
-_erf = np.frompyfunc(math.erf, 1, 1)
-
-
-def _erf_array(x: Any) -> Any:
-    return np.asarray(_erf(x), dtype=np.float64)
+def _erf(x: Any) -> Any:
+    """The error function of each element, from Python's math."""
+    return np.vectorize(math.erf, otypes=[float])(x)
 
 
 def _sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), without overflow for negative x."""
     decay = np.exp(-np.abs(x))
-    return np.where(np.asarray(x) >= 0, 1.0, decay) / (1.0 + decay)
+    return np.where(np.greater_equal(x, 0), 1, decay) / (1 + decay)
 
 
 def _bracket(compare: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,7 +93,7 @@ FUNCTIONS: dict[str, FunctionRow] = {
     "asinh": FunctionRow(np.arcsinh, _named("arsinh")),
     "acosh": FunctionRow(np.arccosh, _named("arcosh")),
     "atanh": FunctionRow(np.arctanh, _named("artanh")),
-    "erf": FunctionRow(_erf_array, _named("erf")),
+    "erf": FunctionRow(_erf, _named("erf")),
     "sigmoid": FunctionRow(_sigmoid, r"\sigma\left({0}\right)"),
     "maximum": FunctionRow(np.maximum, r"\max\left({0}, {1}\right)"),
     "minimum": FunctionRow(np.minimum, r"\min\left({0}, {1}\right)"),
@@ -129,13 +138,26 @@ REDUCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
 }
 
 
+Source = str | Callable[..., str]
+
+
 @dataclass(frozen=True)
 class ArrayFunctionRow:
-    """value(*arrays, **options): the NumPy meaning. latex: template over arguments and options;
-    {all} is every argument with commas between."""
+    """A whole-array function.
+
+    value    value(*arrays, **options): the NumPy meaning
+    latex    template over arguments and options; {all} is every argument with commas between
+    shape    shape(*shapes, **options): the shape of the result
+    source   NumPy source: a template like `latex`, or a function of (*shapes, **options) that answers with
+             one. Left out, the helper is called by its name
+    helper   the function whose text a program carries to run the source: `value` where there is no source
+    """
 
     value: Callable[..., Any]
     latex: str
+    shape: Callable[..., Shape]
+    source: Source = ""
+    helper: Callable[..., Any] | None = None
     strength: int = ATOM
     places: tuple[int, ...] = ()
 
@@ -153,23 +175,124 @@ def _transpose(x: Any) -> Any:
     return np.swapaxes(x, -1, -2) if np.ndim(x) >= 2 else x
 
 
+def _transpose_source(x: Shape) -> str:
+    return ("{0}", "{0}", "{0}.T")[len(x)] if len(x) <= 2 else "{0}.mT"
+
+
+def _transposed_shape(x: Shape) -> Shape:
+    return (*x[:-2], x[-1], x[-2]) if len(x) >= 2 else x
+
+
+def reducing_source(name: str) -> Callable[..., str]:
+    """Source of a NumPy function that takes `axis` and `keepdims`, without options that change nothing."""
+
+    def source(x: Shape, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> str:
+        options = ""
+        axes = reduced_axes(x, axis)
+        if len(axes) < len(x) or keepdims:
+            options = f", axis={axes[0] if len(axes) == 1 else axes}"
+            if axis == -1 or axis == (-1,):
+                options = ", axis=-1"
+        if keepdims:
+            options += ", keepdims=True"
+        return f"np.{name}({{0}}{options})"
+
+    return source
+
+
+def _sum_to_source(x: Shape, shape: Shape) -> str:
+    if x == shape:
+        return "{0}"
+    skipped = len(x) - len(shape)
+    leading = tuple(range(skipped))
+    inner = tuple(axis for axis in range(skipped, len(x)) if shape[axis - skipped] == 1 != x[axis])
+    summed = reducing_source("sum")
+    if not inner:
+        return summed(x, leading)
+    if not leading:
+        return summed(x, inner, True)
+    return f"{summed(x, leading + inner)}.reshape({', '.join(map(str, shape))})"
+
+
+def _broadcast_source(x: Shape, shape: Shape) -> str:
+    return "{0}" if x == tuple(shape) else f"np.broadcast_to({{0}}, {tuple(shape)})"
+
+
+def _reshape_source(x: Shape, shape: Shape) -> str:
+    """Axes of length 1 that come in are written as None in an index, as one does by hand."""
+    shape = stated(x, shape=shape)
+    if x == shape:
+        return "{0}"
+    if x and [extent for extent in shape if extent != 1] == list(x):
+        parts = [":" if extent != 1 else "None" for extent in shape]
+        last = len(parts) - parts[::-1].index("None")
+        leading = parts.index("None")
+        parts = ["...", *parts[leading:]] if leading == len(x) > 1 else parts[:last]
+        return f"{{0}}[{', '.join(parts)}]"
+    return f"{{0}}.reshape({', '.join(map(str, shape)) or '()'})"
+
+
 ARRAY_FUNCTIONS: dict[str, ArrayFunctionRow] = {
-    "matmul": ArrayFunctionRow(np.matmul, r"{0} \, {1}", PRODUCT, (PRODUCT, PRODUCT)),
-    "outer": ArrayFunctionRow(np.outer, r"{0} \, {1}^{{\mathsf{{T}}}}", PRODUCT, (PRODUCT, ATOM)),
-    "transpose": ArrayFunctionRow(_transpose, r"{0}^{{\mathsf{{T}}}}", POWER, (ATOM,)),
-    "sum_to": ArrayFunctionRow(_sum_to, r"\operatorname{{sum\_to}}_{{{shape}}}\left({0}\right)"),
-    "broadcast_to": ArrayFunctionRow(
-        np.broadcast_to, r"\operatorname{{broadcast}}_{{{shape}}}\left({0}\right)"
+    # The writer of programs knows the product as an operator: its source is never a template.
+    "matmul": ArrayFunctionRow(
+        np.matmul, r"{0} \, {1}", product, "{0} @ {1}", strength=PRODUCT, places=(PRODUCT, PRODUCT)
     ),
-    "sum": ArrayFunctionRow(np.sum, r"\operatorname{{sum}}_{{{axis}}}\left({0}\right)"),
-    "max": ArrayFunctionRow(np.max, r"\operatorname{{max}}_{{{axis}}}\left({0}\right)"),
-    "min": ArrayFunctionRow(np.min, r"\operatorname{{min}}_{{{axis}}}\left({0}\right)"),
-    "prod": ArrayFunctionRow(np.prod, r"\operatorname{{prod}}_{{{axis}}}\left({0}\right)"),
-    "reshape": ArrayFunctionRow(np.reshape, r"\operatorname{{reshape}}_{{{shape}}}\left({0}\right)"),
+    "outer": ArrayFunctionRow(
+        np.outer,
+        r"{0} \, {1}^{{\mathsf{{T}}}}",
+        lambda a, b: (*a, *b),
+        "np.outer({0}, {1})",
+        strength=PRODUCT,
+        places=(PRODUCT, ATOM),
+    ),
+    "transpose": ArrayFunctionRow(
+        _transpose,
+        r"{0}^{{\mathsf{{T}}}}",
+        _transposed_shape,
+        _transpose_source,
+        strength=POWER,
+        places=(ATOM,),
+    ),
+    "sum_to": ArrayFunctionRow(
+        _sum_to, r"\operatorname{{sum\_to}}_{{{shape}}}\left({0}\right)", stated, _sum_to_source
+    ),
+    "broadcast_to": ArrayFunctionRow(
+        np.broadcast_to,
+        r"\operatorname{{broadcast}}_{{{shape}}}\left({0}\right)",
+        stated,
+        _broadcast_source,
+    ),
+    "sum": ArrayFunctionRow(
+        np.sum, r"\operatorname{{sum}}_{{{axis}}}\left({0}\right)", reduced, reducing_source("sum")
+    ),
+    "max": ArrayFunctionRow(
+        np.max, r"\operatorname{{max}}_{{{axis}}}\left({0}\right)", reduced, reducing_source("max")
+    ),
+    "min": ArrayFunctionRow(
+        np.min, r"\operatorname{{min}}_{{{axis}}}\left({0}\right)", reduced, reducing_source("min")
+    ),
+    "prod": ArrayFunctionRow(
+        np.prod, r"\operatorname{{prod}}_{{{axis}}}\left({0}\right)", reduced, reducing_source("prod")
+    ),
+    "reshape": ArrayFunctionRow(
+        np.reshape,
+        r"\operatorname{{reshape}}_{{{shape}}}\left({0}\right)",
+        stated,
+        _reshape_source,
+    ),
 }
 
 
-def define_array_function(name: str, value: Callable[..., Any], latex: str) -> None:
+def define_array_function(
+    name: str,
+    value: Callable[..., Any],
+    latex: str,
+    *,
+    shape: Callable[..., Shape] = same,
+    source: Source = "",
+    helper: Callable[..., Any] | None = None,
+) -> None:
     """Adds a whole-array function for a family of operations; its file calls this once."""
     assert name not in ARRAY_FUNCTIONS, f"array function {name!r} is defined twice"
-    ARRAY_FUNCTIONS[name] = ArrayFunctionRow(value, latex)
+    carried = helper or (None if source else value)
+    ARRAY_FUNCTIONS[name] = ArrayFunctionRow(value, latex, shape, source, carried)

@@ -32,6 +32,8 @@ from deltarule.autodiff.formula.functions import (
 )
 
 Names = Mapping[str, tuple[str, str]]
+# The key under which names have the letter of what is differentiated, L if left out.
+LOSS = "∂"
 Marks = Mapping[str, str]
 
 # name -> (as an element of index form, as a whole in matrix form)
@@ -57,7 +59,7 @@ def latex(
     """An expression as LaTeX.
 
     matrix  matrix form: capital letters for whole arrays, ⊙ for the Hadamard product
-    names   notation for symbols that differs from the default
+    names   notation for symbols that differs from the default; under LOSS, of what is differentiated
     marks   symbol -> key: what stands for the symbol is put into \\ref{key}{...}, for pages that light it up
     """
     return _Writer(matrix, names or {}, marks or {}).write(expression, 0)
@@ -196,7 +198,7 @@ class _Writer:
     def _unmarked_symbol(self, name: str, subscript: str, *, whole: bool) -> str:
         if name.startswith("grad_") and name not in self.names:
             inner = self._unmarked_symbol(name.removeprefix("grad_"), subscript, whole=whole)
-            return rf"\frac{{\partial L}}{{\partial {inner}}}"
+            return rf"\frac{{\partial {self.names.get(LOSS, ('L', 'L'))[0]}}}{{\partial {inner}}}"
         stem = name.rstrip("0123456789")
         digits = name[len(stem) :]
         base = self.names.get(name) or self.names.get(stem) or SYMBOLS.get(name) or SYMBOLS.get(stem)

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-import numpy as np
-
 from deltarule.autodiff.formula.expression import (
     LETTERS,
     ArrayFunction,
@@ -23,6 +21,7 @@ from deltarule.autodiff.formula.expression import (
     Symbol,
     children,
 )
+from deltarule.autodiff.formula.shapes import shape_of
 
 Shape = tuple[int, ...]
 AnyLine = TypeVar("AnyLine", Equation, Loop)
@@ -145,6 +144,12 @@ def simplified(expression: Expression) -> Expression:
         return parts[1] if numbers[0] else parts[2]
     if name == "multiply" and 1 in numbers:
         return parts[1 - numbers.index(1)]
+    if name == "multiply" and len(set(numbers) - {None}) == 1:
+        # Numbers of nested products meet: 0.5 (2 x) is x.
+        place = 0 if numbers[0] is not None else 1
+        inner = parts[1 - place]
+        if isinstance(inner, Function) and inner.name == "multiply" and _is_plain(inner.arguments[0]):
+            return simplified(Function("multiply", (parts[place] * inner.arguments[0], inner.arguments[1])))
     if name == "divide" and numbers[1] == 1:
         return parts[0]
     if name == "pow" and numbers[1] == 1:
@@ -174,43 +179,29 @@ def without_broadcasts(expression: Expression, shapes: Mapping[str, Shape]) -> E
     """Matrix form without spreading or summing to a shape that is there already."""
     expression = rebuilt(expression, lambda part: without_broadcasts(part, shapes))
     if isinstance(expression, ArrayFunction) and expression.name in ("broadcast_to", "sum_to", "reshape"):
-        if shape_of(expression.arguments[0], shapes) == tuple(expression.options["shape"]):
+        if _shape(expression.arguments[0], shapes) == tuple(expression.options["shape"]):
             return expression.arguments[0]
     if isinstance(expression, Function):
-        whole = shape_of(expression, shapes)
+        whole = _shape(expression, shapes)
         parts = list(expression.arguments)
         for position, part in enumerate(parts):
             if isinstance(part, ArrayFunction) and part.name == "broadcast_to":
                 # Without it the other operands have the shape alone.
                 spread = Function(expression.name, (*parts[:position], part.arguments[0], *parts[position + 1 :]))
-                if whole is not None and shape_of(spread, shapes) == whole:
+                if whole is not None and _shape(spread, shapes) == whole:
                     return without_broadcasts(simplified(spread), shapes)
     return expression
 
 
-def shape_of(expression: Expression, shapes: Mapping[str, Shape]) -> Shape | None:
-    """The shape of a matrix-form expression, None where it is not known."""
-    if isinstance(expression, Number):
-        return ()
-    if isinstance(expression, Symbol):
-        return shapes.get(expression.name)
-    parts = [shape_of(part, shapes) for part in children(expression)]
-    if any(part is None for part in parts):
+def _shape(expression: Expression, shapes: Mapping[str, Shape]) -> Shape | None:
+    try:
+        return shape_of(expression, shapes)
+    except (KeyError, ValueError):
         return None
-    known: list[Shape] = [part for part in parts if part is not None]
-    if isinstance(expression, Function):
-        try:
-            return np.broadcast_shapes(*known)
-        except ValueError:
-            return None
-    if isinstance(expression, ArrayFunction):
-        if expression.name in ("broadcast_to", "sum_to", "reshape"):
-            return tuple(expression.options["shape"])
-        if expression.name == "transpose":
-            return (*known[0][:-2], *known[0][-2:][::-1])
-        if expression.name == "matmul" and min(map(len, known)) >= 2:
-            return (*np.broadcast_shapes(known[0][:-2], known[1][:-2]), known[0][-2], known[1][-1])
-    return None
+
+
+def _is_plain(part: Expression) -> bool:
+    return isinstance(part, Number) and not part.latex
 
 
 def _is_negative(part: Expression) -> bool:

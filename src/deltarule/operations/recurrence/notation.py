@@ -27,23 +27,65 @@ from deltarule.autodiff.formula.expression import (
 )
 from deltarule.autodiff.formula.formula import Call, Form, Formula
 from deltarule.autodiff.formula.functions import define_array_function
+from deltarule.autodiff.formula.shape_rules import joined, swapped
 
-define_array_function("at_time", lambda x, t: x[:, int(t)], "{{{0}}}_{{{1}}}")
-define_array_function("column", lambda x: x[..., None], "{0}")
-define_array_function("rows", lambda x, start, stop: x[start:stop], "{{{0}}}_{{[{start}:{stop}]}}")
 define_array_function(
-    "time_first", lambda x: np.swapaxes(x, 0, 1), r"\operatorname{{time\_first}}\left({0}\right)"
+    "at_time",
+    lambda x, t: x[:, int(t)],
+    "{{{0}}}_{{{1}}}",
+    shape=lambda x, t: (x[0], *x[2:]),
+    source="{0}[:, {1}]",
 )
 define_array_function(
-    "batch_first", lambda x: np.swapaxes(x, 0, 1), r"\operatorname{{batch\_first}}\left({0}\right)"
+    "column_at_time",
+    lambda x, t: x[:, int(t), None],
+    "{{{0}}}_{{{1}}}",
+    shape=lambda x, t: (x[0], 1, *x[2:]),
+    source="{0}[:, {1}, None]",
 )
 define_array_function(
-    "three_gates", lambda *gates: np.concatenate(gates, axis=-1), r"\left[{0} \;\; {1} \;\; {2}\right]"
+    "column", lambda x: x[..., None], "{0}", shape=lambda x: (*x, 1), source="{0}[..., None]"
+)
+define_array_function(
+    "rows",
+    lambda x, start, stop: x[start:stop],
+    "{{{0}}}_{{[{start}:{stop}]}}",
+    shape=lambda x, start, stop: (stop - start, *x[1:]),
+    source="{0}[{start}:{stop}]",
+)
+define_array_function(
+    "time_first",
+    lambda x: np.swapaxes(x, 0, 1),
+    r"\operatorname{{time\_first}}\left({0}\right)",
+    shape=swapped,
+    source="np.swapaxes({0}, 0, 1)",
+)
+define_array_function(
+    "batch_first",
+    lambda x: np.swapaxes(x, 0, 1),
+    r"\operatorname{{batch\_first}}\left({0}\right)",
+    shape=swapped,
+    source="np.swapaxes({0}, 0, 1)",
+)
+
+
+def _gates_shape(*gates: tuple[int, ...]) -> tuple[int, ...]:
+    return joined(*gates, axis=-1)
+
+
+define_array_function(
+    "three_gates",
+    lambda *gates: np.concatenate(gates, axis=-1),
+    r"\left[{0} \;\; {1} \;\; {2}\right]",
+    shape=_gates_shape,
+    source="np.concatenate([{all}], axis=-1)",
 )
 define_array_function(
     "four_gates",
     lambda *gates: np.concatenate(gates, axis=-1),
     r"\left[{0} \;\; {1} \;\; {2} \;\; {3}\right]",
+    shape=_gates_shape,
+    source="np.concatenate([{all}], axis=-1)",
 )
 
 # Notation that all recurrent operations share: name -> (as an element, as a whole).
@@ -143,7 +185,7 @@ class Notation:
     def mask(self) -> Expression:
         """1 where the sequence has this step, else 0."""
         if self.matrix:
-            return array_function("at_time", array_function("column", Symbol("mask", 2)), self.t)
+            return array_function("column_at_time", Symbol("mask", 2), self.t)
         return Symbol("mask", 2).at((self.n, self.t))
 
     def seen(self, value: Expression) -> Expression:

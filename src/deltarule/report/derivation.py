@@ -1,0 +1,177 @@
+"""Shows a Derivation: forward, the δ recursion and the gradients, in both forms, with the error of each line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deltarule.autodiff.formula.latex import latex_lines
+from deltarule.explain.derivation import Derivation, Statement
+from deltarule.explain.program import program_of
+from deltarule.report.document import document, section, table
+from deltarule.report.markup import Markup, joined, tag
+from deltarule.report.mathml import mathml
+from deltarule.report.meaning import meaning
+from deltarule.report.numbers import figure, shape_text
+from deltarule.report.plain import plain
+from deltarule.report.tex import tex_document, tex_equations, tex_escape
+from deltarule.report.words import Words
+
+Row = tuple[str, str, str, str, str]
+
+
+def parts(derivation: Derivation) -> list[tuple[str, Sequence[Statement]]]:
+    """(key of the heading, statements) of the three parts."""
+    return [
+        ("derivation.forward", derivation.forward),
+        ("derivation.errors", derivation.errors),
+        ("derivation.gradients", derivation.gradients),
+    ]
+
+
+def lines_of(derivation: Derivation, statement: Statement, *, matrix: bool) -> list[str]:
+    """A statement as lines of LaTeX."""
+    lines = statement.matrix if matrix else statement.index
+    return latex_lines(lines, matrix=matrix, names=derivation.names)
+
+
+def legend(derivation: Derivation, words: Words) -> list[Row]:
+    """(LaTeX, meaning, shape, name in the model, key) of every symbol."""
+    notation, trace = derivation.notation, derivation.trace
+    rows = []
+    seen = sorted({number for step in notation.steps for number in (*step.inputs, *step.outputs)})
+    for number in seen:
+        sign, value = notation.signs[number], trace.values[number]
+        if value.kind == "constant" and value.array.ndim == 0:
+            continue
+        latex = sign.whole if value.array.ndim else sign.scalar
+        shape = shape_text(value.array.shape)
+        rows.append((latex, meaning(notation, number, words), shape, value.label, f"v{number}"))
+        if number in notation.deltas:
+            delta = derivation.names[notation.gradient(number)][1]
+            layer = notation.deltas[number]
+            rows.append((delta, words("derivation.delta", layer=layer), shape, "", f"g{number}"))
+    return rows
+
+
+def formulas(derivation: Derivation) -> list[str]:
+    """Errors and gradients in matrix form, aligned at the equals sign."""
+    return [
+        _aligned(line)
+        for statement in derivation.backward
+        for line in lines_of(derivation, statement, matrix=True)
+    ]
+
+
+def _aligned(line: str) -> str:
+    left, _, right = line.partition(" = ")
+    return f"{left} &= {right}"
+
+
+def _error(statement: Statement, words: Words) -> str:
+    found = [each for each in (statement.index_error, statement.matrix_error) if each is not None]
+    if statement.value is None or not found:
+        return words("derivation.not_compared")
+    return figure(max(found))
+
+
+def html(derivation: Derivation, words: Words) -> str:
+    """A page of formulas, without a script."""
+    pieces = [tag("p", _verdict(derivation, words)), tag("p", words("derivation.rows"))]
+    sections: list[Markup] = [joined(*pieces)]
+    for heading, statements in parts(derivation):
+        if statements:
+            sections.append(section(words(heading), _equations(derivation, statements, words)))
+    rows = [(mathml(row[0]), *row[1:4]) for row in legend(derivation, words)]
+    heads = ("derivation.symbol", "derivation.meaning", "derivation.shape", "derivation.name")
+    sections.append(section(words("derivation.legend"), table([words(each) for each in heads], rows)))
+    program = tag("pre", tag("code", str(program_of(derivation))))
+    sections.append(section(words("derivation.program"), program))
+    return document(words("derivation.title"), *sections, words=words)
+
+
+def _equations(derivation: Derivation, statements: Sequence[Statement], words: Words) -> Markup:
+    rows = []
+    for statement in statements:
+        index, matrix = (
+            joined(*(mathml(line, display=True) for line in lines_of(derivation, statement, matrix=form)))
+            for form in (False, True)
+        )
+        rows.append((index, matrix, _error(statement, words)))
+    heads = ("derivation.index_form", "derivation.matrix_form", "derivation.error")
+    return table([words(each) for each in heads], rows)
+
+
+def _verdict(derivation: Derivation, words: Words) -> str:
+    return words("derivation.checked", error=figure(derivation.largest_error))
+
+
+def latex(derivation: Derivation, words: Words) -> str:
+    """A document with both forms of every statement, the symbols and the program."""
+    return tex_document(words("derivation.title"), *tex_parts(derivation, words), words=words)
+
+
+def tex_parts(derivation: Derivation, words: Words) -> list[str]:
+    """The body of the LaTeX document."""
+    pieces = [tex_escape(_verdict(derivation, words)), tex_escape(words("derivation.rows"))]
+    for heading, statements in parts(derivation):
+        if not statements:
+            continue
+        pieces.append(rf"\section*{{{tex_escape(words(heading))}}}")
+        for form, matrix in (("derivation.index_form", False), ("derivation.matrix_form", True)):
+            lines = [line for each in statements for line in lines_of(derivation, each, matrix=matrix)]
+            pieces.append(rf"\subsection*{{{tex_escape(words(form))}}}")
+            pieces.append(tex_equations(lines))
+    pieces.append(rf"\section*{{{tex_escape(words('derivation.legend'))}}}")
+    rows = [
+        rf"\item ${row[0]}$: {tex_escape(', '.join(part for part in row[1:4] if part))}"
+        for row in legend(derivation, words)
+    ]
+    pieces.append("\n".join((r"\begin{itemize}", *rows, r"\end{itemize}")))
+    pieces.append(rf"\section*{{{tex_escape(words('derivation.program'))}}}")
+    pieces.append("\\begin{verbatim}\n" + str(program_of(derivation)).rstrip() + "\n\\end{verbatim}")
+    return pieces
+
+
+def markdown(derivation: Derivation, words: Words, *, level: int = 1) -> str:
+    """Formulas between dollar signs, which renderers of Markdown typeset."""
+    head = "#" * level
+    pieces = [f"{head} {words('derivation.title')}", _verdict(derivation, words), words("derivation.rows")]
+    for heading, statements in parts(derivation):
+        if not statements:
+            continue
+        pieces.append(f"{head}# {words(heading)}")
+        for statement in statements:
+            for matrix in (False, True):
+                pieces += [f"$$\n{line}\n$$" for line in lines_of(derivation, statement, matrix=matrix)]
+            pieces.append(f"{words('derivation.error')}: {_error(statement, words)}")
+    pieces.append(f"{head}# {words('derivation.legend')}")
+    heads = ("derivation.symbol", "derivation.meaning", "derivation.shape", "derivation.name")
+    rows = [f"| {' | '.join(words(each) for each in heads)} |", "| --- | --- | --- | --- |"]
+    for row in legend(derivation, words):
+        rows.append(f"| ${_in_table(row[0])}$ | {_in_table(row[1])} | {row[2]} | {_in_table(row[3])} |")
+    pieces.append("\n".join(rows))
+    pieces.append(f"{head}# {words('derivation.program')}")
+    pieces.append(f"```python\n{program_of(derivation)}```")
+    return "\n\n".join(pieces) + "\n"
+
+
+def _in_table(text: str) -> str:
+    """Text that does not end its cell, and is no HTML."""
+    return text.replace("|", r"\|").replace("<", "&lt;").replace("`", r"\`")
+
+
+def text(derivation: Derivation, words: Words) -> str:
+    """Formulas in Unicode, one a line, with their errors behind."""
+    lines = [_verdict(derivation, words)]
+    for heading, statements in parts(derivation):
+        if not statements:
+            continue
+        lines += ["", words(heading)]
+        rows = []
+        for statement in statements:
+            written = [plain(line) for line in lines_of(derivation, statement, matrix=True)]
+            error = _error(statement, words) if statement.value is not None else ""
+            rows += [(line, "") for line in written[:-1]] + [(written[-1], error)]
+        width = max((len(row[0]) for row in rows if len(row[0]) <= 80), default=0)
+        lines += [f"  {row[0]:<{width}}   {row[1]}".rstrip() for row in rows]
+    return "\n".join(lines) + "\n"
