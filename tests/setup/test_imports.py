@@ -271,7 +271,7 @@ def test_the_address_check_itself(line):
 def test_constraints_are_names_and_versions_only():
     for line in (CHECKOUT / "constraints.txt").read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
-            assert re.fullmatch(r"[a-z0-9-]+==[0-9]+(\.[0-9]+)*", line), line
+            assert re.fullmatch(r"[a-z0-9-]+==[0-9]+(\.(post)?[0-9]+)*", line), line
 
 
 def test_lock_files_with_addresses_are_ignored():

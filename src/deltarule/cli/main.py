@@ -8,6 +8,7 @@ import click
 
 from deltarule.cli.check import check
 from deltarule.cli.evaluate import evaluate
+from deltarule.cli.explain import explain_command
 from deltarule.cli.generate import generate
 from deltarule.cli.predict import predict
 from deltarule.cli.program import NAME, Program
@@ -23,6 +24,7 @@ EXAMPLES = (
     ("deltarule train python-help lstm", "a language model"),
     ("deltarule evaluate RUN", "measure a run again"),
     ("deltarule predict RUN new.csv", "use it on new data"),
+    ("deltarule explain RUN", "see its back-propagation as a page"),
     ("deltarule COMMAND --help", "all options of a command"),
 )
 
@@ -34,12 +36,12 @@ EXAMPLES = (
 @click.option("--debug", is_flag=True, expose_value=False, help="Show where an error happened.")
 @click.pass_context
 def deltarule(context: click.Context) -> None:
-    """Train neural networks, use them, and check their gradients."""
+    """Train neural networks, use them, and see their gradients."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
-for command in (train, evaluate, predict, generate, check, runs):
+for command in (train, evaluate, predict, generate, explain_command, check, runs):
     deltarule.add_command(command)
 
 

@@ -15,6 +15,7 @@ from deltarule.data import Dataset, Part, Preprocessing, load_again, load_part
 from deltarule.errors import ArgumentError, DataError, RunError
 from deltarule.nn.module import Module
 from deltarule.training import RunFolder
+from deltarule.training.checkpoint import Checkpoint
 
 RUNS = Path("runs")
 CONFIG = "config.json"
@@ -73,11 +74,13 @@ class SavedRun:
     folder   the run folder
     model    its model with trained weights, in evaluation mode
     epoch    the epoch that the weights are from
+    checkpoint   what they were saved with
     """
 
     folder: RunFolder
     model: Module
     epoch: int
+    checkpoint: Checkpoint
 
     @property
     def config(self) -> dict[str, Any]:
@@ -144,4 +147,4 @@ def open_run(path: Path, best: bool = True) -> SavedRun:
         raise RunError(
             str(folder.checkpoint_path(name)), f"does not fit the model of {CONFIG}: {error}", ""
         ) from None
-    return SavedRun(folder, model.eval(), checkpoint.values["progress"]["epoch"])
+    return SavedRun(folder, model.eval(), checkpoint.values["progress"]["epoch"], checkpoint)

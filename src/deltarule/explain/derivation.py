@@ -11,6 +11,7 @@ gradient that is used once is put where it is used. Each is then evaluated and c
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -36,7 +37,7 @@ from deltarule.autodiff.formula.rewriting import (
 )
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError
-from deltarule.explain.formula_check import check_statement
+from deltarule.explain.formula_check import FormulaCheck
 from deltarule.explain.level import Level
 from deltarule.explain.notation import Notation
 from deltarule.explain.sign import raised
@@ -201,20 +202,25 @@ def derivation_of(trace: Trace, is_open: Callable[[Step], bool] = as_opened(()))
     shapes = {name: np.shape(array) for name, array in known_arrays(trace, notation).items()}
     for statement in derivation.statements:
         statement.matrix = tuple(_without_broadcasts(line, shapes) for line in statement.matrix)
-    environment = environment_of(derivation)
+    formula_check = FormulaCheck(environment_of(derivation))
     for statement in derivation.statements:
-        check_statement(statement, environment)
+        formula_check.check(statement)
     return derivation
 
 
-def statements_inside(trace: Trace, notation: Notation, group: Step) -> tuple[list[Statement], dict[str, tuple[str, str]]]:
-    """Checked statements of what is inside an opened group, step by step, and the names of its intermediates."""
+def statements_inside(
+    trace: Trace, notation: Notation, group: Step, arrays: Mapping[str, Array]
+) -> tuple[list[Statement], dict[str, tuple[str, str]]]:
+    """Checked statements of what is inside an opened group, step by step, and the names of its intermediates.
+
+    arrays   what `known_arrays` gives
+    """
     steps = [trace.steps[number] for number in group.children]
     writer = _Writer(trace, notation, steps, group)
     statements = writer.forward() + writer.backward()
-    environment = {**known_arrays(trace, notation), **writer.level.arrays()}
+    formula_check = FormulaCheck(ChainMap(writer.level.arrays(), dict(arrays)))
     for statement in statements:
-        check_statement(statement, environment)
+        formula_check.check(statement)
     return statements, writer.names
 
 
@@ -293,7 +299,10 @@ class _Writer:
         end, above = f"{digits}", f"({digits})" if digits else ""
         if time is not None:
             end, above = f"{digits}_t{time}", rf"{above}\langle {time} \rangle"
-        elif self.level.group is not None or f"{name}{end}" in self._intermediates:
+        if self.notation.is_inside(f"{name}_t{time}", step):
+            # A value inside of the step has this name, being the same.
+            return f"{name}_t{time}"
+        if f"{name}{end}" in self._intermediates or (self.level.group is not None and time is None):
             end, above = f"{digits}_s{step.number}", f"[{step.number}]"
         identifier = f"{name}{end}"
         self._intermediates.add(identifier)

@@ -19,6 +19,7 @@ from deltarule.explain.derivation import (
     Statement,
     as_opened,
     derivation_of,
+    known_arrays,
     known_names,
     statements_inside,
 )
@@ -101,8 +102,9 @@ def explain(
     trace = Trace(loss, upstream=upstream, names=known_names(names, model), most_steps=most_steps)
     derivation = derivation_of(trace, is_open)
     explanation = Explanation(title, trace, derivation, names=dict(derivation.names))
+    arrays = known_arrays(trace, derivation.notation)
     for group in [step for step in trace.steps if step.children]:
-        statements, letters = statements_inside(trace, derivation.notation, group)
+        statements, letters = statements_inside(trace, derivation.notation, group, arrays)
         explanation.inside[group.number] = statements
         explanation.names.update(letters)
     return explanation

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from deltarule.autodiff.formula.evaluate import solve
 from deltarule.autodiff.formula.expression import Element, Equation, Index, Line, Loop, Reduction
 from deltarule.autodiff.formula.rewriting import defined_by, walk
+from deltarule.autodiff.tensor import Array
 
 if TYPE_CHECKING:
     from deltarule.explain.derivation import Statement
@@ -18,48 +20,87 @@ if TYPE_CHECKING:
 _MOST_ELEMENTS = 4_000_000
 
 
-def check_statement(statement: Statement, environment: dict[str, Any]) -> None:
-    """Fills in the statement's errors. What it defines besides is added to the environment."""
-    names = [name for name in statement.defines if name in environment]
-    found = _solved(statement.matrix, environment)
-    statement.matrix_error = _largest(found, environment, names)
-    _keep(statement.matrix, found, environment)
-    if sum(map(_cost, statement.index)) <= _MOST_ELEMENTS:
-        found = _solved(statement.index, environment)
-        # Intermediates, which the engine does not have, agree with those of the matrix form.
-        statement.index_error = _largest(found, environment, list(statement.defines))
-        _keep(statement.index, found, environment)
-        statement.checked = sum(environment[name].size for name in statement.defines)
+class FormulaCheck:
+    """Checks statements in their order.
+
+    known   identifier -> the engine's array
+
+    Intermediates, which the engine does not have, are kept apart for both forms: an axis of length 1 in matrix
+    form is no index in index form.
+    """
+
+    def __init__(self, known: Mapping[str, Array]):
+        self._known = known
+        self._of_matrix: dict[str, Array] = {}
+        self._of_index: dict[str, Array] = {}
+
+    def check(self, statement: Statement) -> None:
+        """Fills in the statement's errors."""
+        names = [name for name in statement.defines if name in self._known]
+        found = self._solved(statement.matrix, statement, self._of_matrix)
+        floor = self._floor(statement)
+        statement.matrix_error = _largest(found, self._known, names, floor)
+        if sum(map(_cost, statement.index)) <= _MOST_ELEMENTS:
+            # What was too large to compute in index form is read as the matrix form has it.
+            found = self._solved(statement.index, statement, self._of_index, self._of_matrix)
+            expected = {**self._of_matrix, **{name: self._known[name] for name in names}}
+            both = [name for name in statement.defines if np.size(found.get(name)) == np.size(expected[name])]
+            statement.index_error = _largest(found, expected, both, floor)
+            statement.checked = sum(np.size(expected[name]) for name in both)
+
+    def _floor(self, statement: Statement) -> float:
+        """What gradients that cancel are measured by: a millionth of the largest one that is read.
+
+        The sum of a normalised layer's gradients, say, is zero but for rounding.
+        """
+        sizes = [0.0]
+        for name in statement.reads:
+            if name.startswith(("grad_", "delta")) and name in self._known:
+                sizes.append(float(np.max(np.abs(self._known[name]), initial=0.0)))
+        largest = max(sizes)
+        return 1e-6 * largest if np.isfinite(largest) else 0.0
+
+    def _solved(
+        self,
+        lines: Sequence[Line],
+        statement: Statement,
+        intermediates: dict[str, Array],
+        others: Mapping[str, Array] = MappingProxyType({}),
+    ) -> dict[str, Any]:
+        read: dict[str, Any] = {}
+        for name in statement.reads:
+            for arrays in (intermediates, others, self._known):
+                if name in arrays:
+                    read[name] = arrays[name]
+                    break
+        found = solve(lines, read)
+        for line in lines:
+            for name in defined_by(line):
+                if name not in self._known:
+                    intermediates[name] = found[name]
+        return found
 
 
-def _keep(lines: Sequence[Line], found: dict[str, Any], environment: dict[str, Any]) -> None:
-    """Adds intermediates, which later statements read."""
-    for line in lines:
-        for name in defined_by(line):
-            environment.setdefault(name, found[name])
+def _largest(
+    found: Mapping[str, Any], expected: Mapping[str, Any], names: list[str], floor: float
+) -> float | None:
+    return max((difference(found[name], expected[name], floor) for name in names), default=None)
 
 
-def _solved(lines: Sequence[Line], environment: dict[str, Any]) -> dict[str, Any]:
-    defined = {name for line in lines for name in defined_by(line)}
-    return solve(lines, {name: array for name, array in environment.items() if name not in defined})
-
-
-def _largest(found: dict[str, Any], expected: dict[str, Any], names: list[str]) -> float | None:
-    return max((difference(found[name], expected[name]) for name in names), default=None)
-
-
-def difference(found: Any, expected: Any) -> float:
-    """Largest difference, relative to the largest expected element; NaN agrees with NaN."""
+def difference(found: Any, expected: Any, floor: float = 0.0) -> float:
+    """Largest difference, relative to the largest expected element, or to the floor; NaN agrees with NaN."""
     found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
     if found.size == 0:
         return 0.0
     if found.shape != expected.shape and found.size != 1:
-        found = np.broadcast_to(found, expected.shape)
+        # Intermediates of the index form have no axes of length 1.
+        same_size = found.size == expected.size
+        found = found.reshape(expected.shape) if same_size else np.broadcast_to(found, expected.shape)
     same = (found == expected) | (np.isnan(found) & np.isnan(expected))
     with np.errstate(invalid="ignore"):
         distance = np.where(same, 0.0, np.abs(found - expected))
     finite = np.abs(expected[np.isfinite(expected)])
-    scale = float(finite.max()) if finite.size else 0.0
+    scale = max(float(finite.max()) if finite.size else 0.0, floor)
     worst = float(np.max(distance))
     return worst / scale if scale > 0 else worst
 

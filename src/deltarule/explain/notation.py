@@ -104,6 +104,10 @@ class Notation:
             return f"delta{self._digits(self.deltas[number])}"
         return f"grad_{self.signs[number].identifier}"
 
+    def is_inside(self, identifier: str, step: Step) -> bool:
+        """Whether a value directly inside a step has this identifier."""
+        return self._inner_of.get(identifier) == step.number
+
     def latex_names(self) -> dict[str, tuple[str, str]]:
         """identifier -> (scalar LaTeX, whole LaTeX), as the writer of formulas takes them."""
         names = {sign.identifier: (sign.scalar, sign.whole) for sign in self.signs.values()}
@@ -250,6 +254,7 @@ class Notation:
 
     def _name_inner(self) -> None:
         """Values inside opened groups: as the group's own formula calls them, else by their number."""
+        self._inner_of: dict[str, int | None] = {}
         for inner in names_inside(self.trace, self.signs):
             value = self.trace.values[inner.value]
             if inner.value not in self.signs:
@@ -258,6 +263,8 @@ class Notation:
             if value.number not in self.signs and not self._take_label(value, 0):
                 letter, role = ("k", "constant") if value.kind == "constant" else ("v", "inner")
                 self._take(value, f"{letter}{value.number}", rf"{letter}^{{[{value.number}]}}", "", role, 0)
+            if value.parent is not None:
+                self._inner_of[self.signs[value.number].identifier] = value.parent
 
     def _take_label(self, value: Value, layer: int) -> bool:
         """Takes the user's own name as the symbol, where it can be one."""

@@ -12,6 +12,8 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from deltarule.training.atomic_file import write_atomic
+
 REPORT = "deltarule.report"
 
 
@@ -21,7 +23,7 @@ class Shown:
     language   "en" or "zh", for every word of the result
     path       a file to write; its folder must exist. The text is returned in any case
 
-    Raises ArgumentError for a language or a form that there is not.
+    Raises ArgumentError for a language or a form that there is not, RunError for a file that cannot be written.
 
     >>> import deltarule as dr
     >>> x = dr.tensor(2.0, requires_grad=True)
@@ -53,7 +55,7 @@ class Shown:
     def _written(self, form: str, path: str | Path | None, language: str) -> str:
         text: str = importlib.import_module(REPORT).present(self, form, language)
         if path is not None:
-            Path(path).write_text(text, encoding="utf-8")
+            write_atomic(Path(path), text.encode())
         return text
 
     def __str__(self) -> str:

@@ -1,81 +1,117 @@
-"""Formula trees as plain data, with which a page computes any single element by itself."""
+"""The tree of a formula as it is written: what notation.py reads, and MathML and plain text are made of."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-from deltarule.autodiff.formula.expression import (
-    Element,
-    Equation,
-    Expression,
-    Function,
-    Index,
-    Number,
-    Reduction,
-    Symbol,
+
+@dataclass(frozen=True)
+class Atom:
+    """One sign. kind: letter, number, binary, relation, prefix, opening, closing, bar, comma or large."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Name:
+    """The name of a function in upright letters; a limit stands below it, as below max."""
+
+    text: str
+    limited: bool = False
+
+
+@dataclass(frozen=True)
+class Word:
+    """Letters that belong together. style: italic, upright, sans, bold, code, double, script or text."""
+
+    text: str
+    style: str
+
+
+@dataclass(frozen=True)
+class Space:
+    """Room of so many em."""
+
+    width: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """Parts one after the other."""
+
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Scripts:
+    """A base with what stands below and above to its right."""
+
+    base: Part
+    below: Part | None
+    above: Part | None
+
+
+@dataclass(frozen=True)
+class Fraction:
+    """A fraction; `small` for \\tfrac."""
+
+    top: Part
+    bottom: Part
+    small: bool = False
+
+
+@dataclass(frozen=True)
+class Root:
+    """A square root, or one of the degree that it names."""
+
+    body: Part
+    degree: Part | None = None
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A body between two signs that grow with it; "" for none."""
+
+    left: str
+    body: Part
+    right: str
+
+
+@dataclass(frozen=True)
+class Accent:
+    """A sign over its body."""
+
+    sign: str
+    body: Part
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """A body with a note right below or above it. brace: a brace between the two."""
+
+    body: Part
+    note: Part
+    above: bool
+    brace: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells. kind: one of ENVIRONMENTS."""
+
+    kind: str
+    rows: tuple[tuple[Part, ...], ...]
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A part that carries a key."""
+
+    key: str
+    body: Part
+
+
+Part = (
+    Atom | Name | Word | Space | Row | Scripts | Fraction | Root | Fence | Accent | Stacked | Table | Marked
 )
-
-# A choice by cases and Iverson brackets are functions too; whatever stands here, the page can compute.
-Tree = dict[str, Any]
-
-
-def formula_tree(equation: Equation, gradients: dict[str, str]) -> Tree | None:
-    """{"left": ..., "right": ...} of an index form; None where it speaks of whole arrays.
-
-    gradients   identifier of a gradient -> identifier of its value
-    """
-    left = equation.left
-    if isinstance(left, Element):
-        if not all(isinstance(index, Index) for index in left.indices):
-            return None
-        indices = [index for index in left.indices if isinstance(index, Index)]
-    elif isinstance(left, Symbol):
-        indices = []
-    else:
-        return None
-    name = left.symbol.name if isinstance(left, Element) else left.name
-    right = _node(equation.right, gradients)
-    if right is None:
-        return None
-    written = _named(name, gradients)
-    return {
-        "left": {
-            **written,
-            "indices": [index.name for index in indices],
-            "extents": [index.extent for index in indices],
-        },
-        "right": right,
-    }
-
-
-def _named(name: str, gradients: dict[str, str]) -> Tree:
-    return {"name": gradients.get(name, name), "grad": name in gradients}
-
-
-def _node(expression: Expression, gradients: dict[str, str]) -> Tree | None:
-    if isinstance(expression, Number):
-        return {"n": expression.value}
-    if isinstance(expression, Index):
-        return {"i": expression.name}
-    if isinstance(expression, Symbol):
-        written = _named(expression.name, gradients)
-        return {"e": written["name"], "grad": written["grad"], "at": [], "outside": None}
-    if isinstance(expression, Element):
-        places = [_node(index, gradients) for index in expression.indices]
-        if None in places:
-            return None
-        written = _named(expression.symbol.name, gradients)
-        return {
-            "e": written["name"],
-            "grad": written["grad"],
-            "at": places,
-            "outside": expression.outside,
-        }
-    if isinstance(expression, Function):
-        parts = [_node(part, gradients) for part in expression.arguments]
-        return None if None in parts else {"f": expression.name, "a": parts}
-    if isinstance(expression, Reduction):
-        body = _node(expression.body, gradients)
-        over = [[index.name, index.extent] for index in expression.indices]
-        return None if body is None else {"r": expression.kind, "over": over, "b": body}
-    return None

@@ -15,7 +15,7 @@ from deltarule.explain.derivation import Statement
 from deltarule.explain.explanation import Explanation
 from deltarule.explain.trace import Step, Value
 from deltarule.operations.elementwise import Elementwise
-from deltarule.report.formula_tree import formula_tree
+from deltarule.report.page_formula import formula_tree
 from deltarule.report.layout import layout
 from deltarule.report.mathml import mathml
 from deltarule.report.meaning import meaning

@@ -2,6 +2,7 @@
 
 WORDS = {
     "derivation.title": ("Derivation of the gradients", "梯度推导"),
+    "derivation.run": ("{run}, weights of epoch {epoch}", "{run}，第 {epoch} 轮的权重"),
     "derivation.forward": ("Forward", "前向传播"),
     "derivation.errors": ("Backward: the error terms", "反向传播：误差项"),
     "derivation.gradients": ("Gradients", "梯度"),

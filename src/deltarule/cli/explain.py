@@ -1,0 +1,148 @@
+"""`deltarule explain`: the back-propagation of a run's network, or of a lecture's example, as a page."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from deltarule.cli.check import loss_of
+from deltarule.cli.exit_codes import OK
+from deltarule.cli.program import Command
+from deltarule.cli.saved_run import WEIGHTS, open_run
+from deltarule.errors import ArgumentError
+from deltarule.explain.examples import EXAMPLES, example
+from deltarule.explain.explanation import Explanation, explain
+from deltarule.report import FORMS, present
+from deltarule.report.numbers import figure
+from deltarule.report.words import LANGUAGES, Words
+from deltarule.training.atomic_file import write_atomic
+
+_ENDINGS = {"html": ".html", "latex": ".tex", "markdown": ".md", "text": ".txt", "svg": ".svg"}
+
+USES = (
+    ("deltarule explain runs/digits-lenet-1", "a page of a run's own network, on its own data"),
+    ("deltarule explain --example lstm", "a derivation of the lectures"),
+    ("deltarule explain --example graph --format text", "in the terminal"),
+    ("deltarule explain runs/digits-mlp-1 --lang zh --output net.html", "in Chinese"),
+)
+
+
+@click.command("explain", cls=Command, examples=USES)
+@click.argument("run", metavar="[RUN]", type=click.Path(path_type=Path), required=False)
+@click.option("--example", "name", type=click.Choice(list(EXAMPLES)), help="A derivation of the lectures.")
+@click.option(
+    "--samples", type=click.IntRange(1), default=2, show_default=True, help="Training rows in the batch."
+)
+@click.option(
+    "--open",
+    "opened",
+    multiple=True,
+    metavar="OPERATION",
+    help="Derive this group from what is inside it, such as sigmoid; may be repeated.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMS),
+    help="html, latex, markdown, text or svg.  [default: as the output's name ends, else html]",
+)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
+@click.option(
+    "--program",
+    "program",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the NumPy program to this .py file.",
+)
+@click.option("--lang", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language.")
+@WEIGHTS
+def explain_command(
+    run: Path | None,
+    name: str | None,
+    samples: int,
+    opened: tuple[str, ...],
+    form: str | None,
+    output: Path | None,
+    program: Path | None,
+    lang: str,
+    best: bool,
+) -> int:
+    """Show the back-propagation of the network of RUN, on rows of its own training data.
+
+    The page shows the graph with its values and gradients, the formulas of forward and backward, the
+    arithmetic of every step, and the NumPy program that computes the same. It is one file that opens from
+    disk. Every formula is evaluated in float64 and compared with the gradient that the engine computed; the
+    largest difference is printed.
+
+    Without --output, the file is RUN/explanation.html, or NAME.html for an example. Text is printed.
+    """
+    if (run is None) == (name is None):
+        given = "both" if run is not None else "neither"
+        raise ArgumentError(
+            "explain",
+            f"expected RUN or --example NAME, got {given}",
+            f"Examples: {', '.join(EXAMPLES)}.",
+        )
+    form = form or form_of(output)
+    for path in (output, program):
+        require_folder(path)
+    if name is not None:
+        if opened:
+            raise ArgumentError(
+                "explain", "--open is for runs, an example has its own", "Leave it out; the page opens groups."
+            )
+        explanation, place = example(name), Path(name)
+    else:
+        assert run is not None
+        explanation, place = _of_run(run, samples, opened, best, Words(lang))
+    text = present(explanation, form, lang)
+    if form == "text" and output is None:
+        click.echo(text, nl=False)
+    else:
+        output = output or place.with_name(f"{place.name}{_ENDINGS[form]}")
+        write_atomic(output, text.encode())
+        steps = len(explanation.trace.steps)
+        click.echo(f"{output}  {_size(text)}, {steps} operations")
+    if program is not None:
+        written = explanation.program.save(program)
+        click.echo("  ".join(map(str, written)))
+    if form != "text" or output is not None:
+        error = figure(explanation.largest_error)
+        click.echo(Words(lang)("derivation.checked", error=error))
+    return OK
+
+
+def _of_run(
+    run: Path, samples: int, opened: tuple[str, ...], best: bool, words: Words
+) -> tuple[Explanation, Path]:
+    saved = open_run(run, best)
+    model = saved.model.astype("float64").train()
+    loss = loss_of(saved, model, samples)
+    title = words("derivation.run", run=saved.folder.path.name, epoch=saved.epoch)
+    explanation = explain(loss(), model=model, open=opened, title=title)
+    return explanation, saved.folder.path / "explanation"
+
+
+def form_of(output: Path | None) -> str:
+    """The form that the ending of a file's name says; html where it has none.
+
+    >>> form_of(Path("net.tex")), form_of(None)
+    ('latex', 'html')
+    """
+    if output is None or not output.suffix:
+        return "html"
+    found = next((form for form, ending in _ENDINGS.items() if output.suffix == ending), None)
+    if found is None:
+        raise ArgumentError(
+            output.name, f"the ending is no form: expected one of {', '.join(_ENDINGS.values())}", "Use .html."
+        )
+    return found
+
+
+def require_folder(path: Path | None) -> None:
+    """Raise ArgumentError where a file could not be written."""
+    if path is not None and not path.parent.is_dir():
+        raise ArgumentError(path.name, f"there is no folder {path.parent}", "Make it, or choose another.")
+    if path is not None and not os.access(path.parent, os.W_OK):
+        raise ArgumentError(path.name, f"the folder {path.parent} cannot be written to", "Choose another.")
