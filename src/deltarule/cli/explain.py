@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from deltarule.cli.check import loss_of
 from deltarule.cli.exit_codes import OK
 from deltarule.cli.program import Command
+from deltarule.cli.report_file import ENDINGS, form_of, require_folder, size_text
 from deltarule.cli.saved_run import WEIGHTS, open_run
 from deltarule.errors import ArgumentError
 from deltarule.explain.examples import EXAMPLES, example
@@ -18,8 +18,6 @@ from deltarule.report import FORMS, present
 from deltarule.report.numbers import figure
 from deltarule.report.words import LANGUAGES, Words
 from deltarule.training.atomic_file import write_atomic
-
-_ENDINGS = {"html": ".html", "latex": ".tex", "markdown": ".md", "text": ".txt", "svg": ".svg"}
 
 USES = (
     ("deltarule explain runs/digits-lenet-1", "a page of a run's own network, on its own data"),
@@ -90,7 +88,9 @@ def explain_command(
     if name is not None:
         if opened:
             raise ArgumentError(
-                "explain", "--open is for runs, an example has its own", "Leave it out; the page opens groups."
+                "explain",
+                "--open is for runs, an example has its own",
+                "Leave it out: the page opens groups.",
             )
         explanation, place = example(name), Path(name)
     else:
@@ -100,10 +100,10 @@ def explain_command(
     if form == "text" and output is None:
         click.echo(text, nl=False)
     else:
-        output = output or place.with_name(f"{place.name}{_ENDINGS[form]}")
+        output = output or place.with_name(f"{place.name}{ENDINGS[form]}")
         write_atomic(output, text.encode())
         steps = len(explanation.trace.steps)
-        click.echo(f"{output}  {_size(text)}, {steps} operations")
+        click.echo(f"{output}  {size_text(text)}, {steps} operations")
     if program is not None:
         written = explanation.program.save(program)
         click.echo("  ".join(map(str, written)))
@@ -122,27 +122,3 @@ def _of_run(
     title = words("derivation.run", run=saved.folder.path.name, epoch=saved.epoch)
     explanation = explain(loss(), model=model, open=opened, title=title)
     return explanation, saved.folder.path / "explanation"
-
-
-def form_of(output: Path | None) -> str:
-    """The form that the ending of a file's name says; html where it has none.
-
-    >>> form_of(Path("net.tex")), form_of(None)
-    ('latex', 'html')
-    """
-    if output is None or not output.suffix:
-        return "html"
-    found = next((form for form, ending in _ENDINGS.items() if output.suffix == ending), None)
-    if found is None:
-        raise ArgumentError(
-            output.name, f"the ending is no form: expected one of {', '.join(_ENDINGS.values())}", "Use .html."
-        )
-    return found
-
-
-def require_folder(path: Path | None) -> None:
-    """Raise ArgumentError where a file could not be written."""
-    if path is not None and not path.parent.is_dir():
-        raise ArgumentError(path.name, f"there is no folder {path.parent}", "Make it, or choose another.")
-    if path is not None and not os.access(path.parent, os.W_OK):
-        raise ArgumentError(path.name, f"the folder {path.parent} cannot be written to", "Choose another.")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from importlib import resources
+import base64
+import zlib
 from typing import Any
 
 from deltarule.explain.explanation import Explanation
 from deltarule.report import derivation
-from deltarule.report.document import asset, document
+from deltarule.report.document import document, json_text
 from deltarule.report.drawing import graph_svg, graph_text
 from deltarule.report.markup import tag
 from deltarule.report.page_data import page_data
+from deltarule.report.page_script import explanation_script, explanation_style
 from deltarule.report.tex import tex_document
 from deltarule.report.words import Words
 
 # Steps up to which a terminal shows the graph.
 _MOST_DRAWN = 60
+# Characters of JSON from which on a page's data are deflated.
+_LONG = 400_000
 
 
 def html(explanation: Explanation, words: Words) -> str:
@@ -24,10 +28,18 @@ def html(explanation: Explanation, words: Words) -> str:
         _title(explanation, words),
         tag("div", tag("noscript", words("explanation.noscript")), id="explanation"),
         words=words,
-        script=_script(),
-        style=asset("explanation.css"),
-        data=page_data(explanation, words),
+        script=explanation_script(),
+        style=explanation_style(),
+        data=_packed(page_data(explanation, words)),
     )
+
+
+def _packed(data: dict[str, Any]) -> dict[str, Any]:
+    """Long data deflated: formulas repeat, so they shrink to a twentieth, and browsers inflate them at once."""
+    text = json_text(data).encode()
+    if len(text) < _LONG:
+        return data
+    return {"packed": base64.b64encode(zlib.compress(text)).decode()}
 
 
 def _title(explanation: Explanation, words: Words) -> str:
@@ -36,27 +48,16 @@ def _title(explanation: Explanation, words: Words) -> str:
     return explanation.title or words("explanation.title")
 
 
-def _script() -> str:
-    """The page's scripts, one idea a file, in the order of their names."""
-    folder = resources.files("deltarule.report").joinpath("assets").joinpath("explanation")
-    names = sorted(each.name for each in folder.iterdir() if each.name.endswith(".js"))
-    return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
-
-
-def _graph(explanation: Explanation, words: Words) -> dict[str, Any]:
-    return page_data(explanation, words)
-
-
 def svg(explanation: Explanation, words: Words) -> str:
     """The graph, with values and gradients where they are few."""
-    return graph_svg(_graph(explanation, words), words)
+    return graph_svg(page_data(explanation, words), words)
 
 
 def text(explanation: Explanation, words: Words) -> str:
     """The graph where it is small, then the derivation."""
     pieces = [_title(explanation, words)]
     if len(explanation.derivation.notation.steps) <= _MOST_DRAWN:
-        pieces.append(graph_text(_graph(explanation, words), words))
+        pieces.append(graph_text(page_data(explanation, words), words))
     pieces.append(derivation.text(explanation.derivation, words))
     return "\n".join(pieces)
 

@@ -5,6 +5,7 @@ Symbols in formulas are marked with keys that the views share: v3 is the value o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -42,6 +43,12 @@ class _PageData:
         self.gradients = {
             self.notation.gradient(number): sign.identifier for number, sign in self.notation.signs.items()
         }
+        for name in explanation.names:
+            # A part of a gradient, that which comes by way of one group, lights up with the whole.
+            part = re.fullmatch(r"(.+)_(?:s|in)\d+", f"grad_{name}")
+            for whole in (part.group(1), part.group(1).removeprefix("grad_")) if part else ():
+                if whole in self.gradients:
+                    self.marks[f"grad_{name}" if whole.startswith("grad_") else name] = self.marks[whole]
         self.top = explanation.derivation.notation.steps
         self.orders: dict[int, int] = {}
         self._count([step.number for step in self.top])
@@ -51,13 +58,17 @@ class _PageData:
     def all(self) -> dict[str, Any]:
         boxes, box_of = self._boxes()
         equations = self._equations()
+        self.equations_of: dict[int, list[dict[str, Any]]] = {}
+        for equation in equations:
+            for number in equation["steps"]:
+                self.equations_of.setdefault(number, []).append(equation)
         data: dict[str, Any] = {
             "title": self.explanation.title,
             "words": self.words.under("explanation"),
             "loss": self.trace.loss,
             "largestError": self.explanation.largest_error,
             "values": [self._value(value) for value in self.trace.values],
-            "steps": [self._step(step, box_of.get(step.number), equations) for step in self.trace.steps],
+            "steps": [self._step(step, box_of.get(step.number)) for step in self.trace.steps],
             "boxes": boxes,
             "equations": equations,
             "code": self._code(),
@@ -100,8 +111,10 @@ class _PageData:
         return {
             "id": value.number,
             "name": sign.identifier,
+            "gradientName": self.notation.gradient(value.number),
             "math": self._formula(self._symbol(value.number)),
             "plain": plain(self._symbol(value.number)),
+            **self._letters(value),
             "kind": value.kind,
             "label": value.label,
             "layer": value.scope,
@@ -123,9 +136,20 @@ class _PageData:
             ],
         }
 
-    def _step(self, step: Step, box: int | None, equations: list[dict[str, Any]]) -> dict[str, Any]:
+    def _letters(self, value: Value) -> dict[str, str]:
+        """Letters of single elements, and of the gradient where it is not ∂L/∂value."""
+        sign = self.notation.signs[value.number]
+        letters = {} if sign.scalar == self._symbol(value.number) else {"elementMath": self._formula(sign.scalar)}
+        if value.number in self.notation.deltas:
+            scalar, whole = self.explanation.names[self.notation.gradient(value.number)]
+            letters["elementGradientMath"] = self._formula(scalar)
+            letters["gradientMath"] = self._formula(whole if value.array.ndim else scalar)
+            letters["gradientPlain"] = plain(whole if value.array.ndim else scalar)
+        return letters
+
+    def _step(self, step: Step, box: int | None) -> dict[str, Any]:
         number = step.number
-        own = [each for each in equations if number in each["steps"]]
+        own = self.equations_of.get(number, [])
         # Only what a page writes out with numbers: of larger arrays it shows the values' own pictures.
         small = all(self.trace.values[each].array.size <= FEW for each in (*step.inputs, *step.outputs))
         contributions = step.contributions or (None,) * len(step.inputs)
@@ -139,7 +163,9 @@ class _PageData:
             "parent": step.parent,
             "children": list(step.children),
             "box": box,
-            "order": self.orders.get(number, number),
+            "order": self._order(step),
+            # A group whose inside the formulas show opens with the page.
+            "open": bool(step.children) and number not in self.orders,
             "forward": [each["id"] for each in own if each["kind"] == "forward"],
             "backward": [each["id"] for each in own if each["kind"] != "forward"],
             "elementwise": isinstance(step.node.operation, Elementwise),
@@ -147,6 +173,12 @@ class _PageData:
             "upstream": [self.arrays.written(each) if small else None for each in step.upstream],
             "contributions": [self.arrays.written(each) if small else None for each in contributions],
         }
+
+    def _order(self, step: Step) -> int:
+        """Its place; of a group that the derivation looks into, that of its first step."""
+        if step.number in self.orders or not step.children:
+            return self.orders.get(step.number, step.number)
+        return min(self._order(self.trace.steps[child]) for child in step.children)
 
     def _boxes(self) -> tuple[list[dict[str, Any]], dict[int, int]]:
         """Layers that hold several steps, nested as their names are; and the innermost one of each step."""

@@ -36,6 +36,9 @@ Names = Mapping[str, tuple[str, str]]
 LOSS = "∂"
 Marks = Mapping[str, str]
 
+# Longer sums show their first terms and the last one.
+_MOST_TERMS = 8
+
 # name -> (as an element of index form, as a whole in matrix form)
 SYMBOLS: dict[str, tuple[str, str]] = {
     "weight": ("w", "W"),
@@ -136,6 +139,9 @@ class _Writer:
         if expression.name == "divide" and self.matrix and not _is_scalar(last):
             numerator, denominator = self._arguments(expression.arguments, (PRODUCT, ATOM))
             return rf"{numerator} \oslash {denominator}", PRODUCT
+        if expression.name == "add" and len(terms := _terms(expression)) > _MOST_TERMS:
+            first = " + ".join(self.write(term, SUM) for term in terms[:3])
+            return rf"{first} + \dots + {self.write(terms[-1], SUM)}", SUM
         if expression.name == "add" and isinstance(last, Function) and last.name == "negative":
             left = self.write(expression.arguments[0], SUM)
             return f"{left} - {self.write(last.arguments[0], PRODUCT)}", SUM
@@ -221,6 +227,19 @@ class _Writer:
 def _bound(text: str) -> tuple[str, int]:
     """A symbol with its strength: one that has an exponent, or is a fraction, takes no further exponent."""
     return text, POWER if "^" in text or r"\frac{\partial" in text else ATOM
+
+
+def _terms(expression: Expression) -> list[Expression]:
+    """The terms of a sum that is written as nested additions, in their order."""
+    terms: list[Expression] = []
+    waiting = [expression]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Function) and part.name == "add":
+            waiting += reversed(part.arguments)
+        else:
+            terms.append(part)
+    return terms
 
 
 def _factors(expression: Expression) -> list[Expression]:
