@@ -7,7 +7,7 @@ rule, formulas of value and gradients in both forms, LaTeX, and open form agains
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ import numpy as np
 
 from deltarule.autodiff.backward import gradients, nodes_below
 from deltarule.autodiff.conversion import tensor
+from deltarule.autodiff.formula.formula import Call
+from deltarule.autodiff.operation import REGISTRY
 from deltarule.autodiff.tensor import Tensor
 
 Outputs = tuple[Tensor, ...]
@@ -166,3 +168,28 @@ def loss_of(case: Case, flat: Sequence[np.ndarray]) -> float:
 def recorded_nodes(case: Case, inputs: list[Tensor]) -> list[Any]:
     """Every node that the call records, inputs before users."""
     return nodes_below([output for output in outputs_of(case.call(inputs)) if output.requires_grad])
+
+
+def formula_views(
+    case: Case,
+) -> Iterator[tuple[Any, Call, dict[str, Any], list[np.ndarray], Any, list[np.ndarray]]]:
+    """(operation, call, environment, upstream gradients, node) of all that the row computes."""
+    inputs = case.tensors()
+    nodes = recorded_nodes(case, inputs) if any(case.differentiable()) else []
+    for node in nodes:
+        operation = node.operation
+        names = operation.input_names(len(node.inputs))
+        environment = {name: each.numpy() for name, each in zip(names, node.inputs, strict=True)}
+        upstream = [
+            np.asarray(w, dtype=np.float64) for w in weights_for(tuple(Tensor(v) for v in node.values))
+        ]
+        environment.update({f"grad_{name}": w for name, w in zip(operation.outputs, upstream, strict=True)})
+        yield operation, operation.call(node), environment, upstream, node, list(node.values)
+    if not nodes:
+        operation = REGISTRY[case.name]
+        outputs = outputs_of(case.call(inputs))
+        names = operation.input_names(len(inputs))
+        shapes = {name: each.shape for name, each in zip(names, inputs, strict=True)}
+        shapes.update({name: each.shape for name, each in zip(operation.outputs, outputs, strict=True)})
+        environment = {name: each.numpy() for name, each in zip(names, inputs, strict=True)}
+        yield operation, Call(shapes, case.options), environment, [], None, [each.numpy() for each in outputs]

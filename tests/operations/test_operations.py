@@ -8,7 +8,6 @@ import pytest
 from deltarule.autodiff.backward import gradients
 from deltarule.autodiff.conversion import tensor
 from deltarule.autodiff.formula.evaluate import solve
-from deltarule.autodiff.formula.formula import Call
 from deltarule.autodiff.formula.latex import latex_lines
 from deltarule.autodiff.operation import REGISTRY, Group
 from deltarule.autodiff.tensor import Tensor
@@ -19,6 +18,7 @@ from tests.operations.harness import (
     analytic_gradients,
     arrays_of,
     differences,
+    formula_views,
     loss_of,
     outputs_of,
     recorded_nodes,
@@ -128,32 +128,9 @@ def test_memory_order_does_not_matter(case: Case) -> None:
             np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-12, atol=1e-13)
 
 
-def _formula_views(case: Case):
-    """(operation, call, environment, upstream gradients, node) of all that the row computes."""
-    inputs = case.tensors()
-    nodes = recorded_nodes(case, inputs) if any(case.differentiable()) else []
-    for node in nodes:
-        operation = node.operation
-        names = operation.input_names(len(node.inputs))
-        environment = {name: each.numpy() for name, each in zip(names, node.inputs, strict=True)}
-        upstream = [
-            np.asarray(w, dtype=np.float64) for w in weights_for(tuple(Tensor(v) for v in node.values))
-        ]
-        environment.update({f"grad_{name}": w for name, w in zip(operation.outputs, upstream, strict=True)})
-        yield operation, operation.call(node), environment, upstream, node, list(node.values)
-    if not nodes:
-        operation = REGISTRY[case.name]
-        outputs = outputs_of(case.call(inputs))
-        names = operation.input_names(len(inputs))
-        shapes = {name: each.shape for name, each in zip(names, inputs, strict=True)}
-        shapes.update({name: each.shape for name, each in zip(operation.outputs, outputs, strict=True)})
-        environment = {name: each.numpy() for name, each in zip(names, inputs, strict=True)}
-        yield operation, Call(shapes, case.options), environment, [], None, [each.numpy() for each in outputs]
-
-
 @each_case
 def test_formula_gives_value_and_gradient(case: Case) -> None:
-    for operation, call, environment, upstream, node, values in _formula_views(case):
+    for operation, call, environment, upstream, node, values in formula_views(case):
         formula = operation.formula(call)
         for kind in ("index", "matrix"):
             solved = solve(getattr(formula.value, kind), dict(environment))
@@ -189,7 +166,7 @@ def test_formula_gives_value_and_gradient(case: Case) -> None:
 
 @each_case
 def test_formula_as_latex(case: Case) -> None:
-    for operation, call, *_ in _formula_views(case):
+    for operation, call, *_ in formula_views(case):
         formula = operation.formula(call)
         for each in (formula.value, *formula.gradients.values()):
             for written, matrix in ((each.index, False), (each.matrix, True)):
@@ -207,7 +184,7 @@ def test_formula_as_latex(case: Case) -> None:
 
 @each_case
 def test_shape_rule_predicts_the_shape(case: Case) -> None:
-    for operation, call, _, _, node, values in _formula_views(case):
+    for operation, call, _, _, node, values in formula_views(case):
         shapes = [each.shape for each in node.inputs] if node else [np.shape(a) for a in case.flat_inputs()]
         predicted = operation.shape(*shapes, **call.parameters)
         expected = [value.shape for value in values]

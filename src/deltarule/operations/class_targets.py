@@ -233,6 +233,8 @@ class ClassNotation:
         return equal(self.c, self.target.at(self.positions))
 
     def whole_own_class(self) -> Expression:
+        if self.axis == self.target.ndim and self.ignore_index is None:
+            return array_function("one_hot", self.target, num_classes=self.classes)
         return array_function("indicator", self.target, classes=self.classes, axis=self.axis)
 
     def weigh(self, share: Expression, at: Index | None = None) -> Expression:

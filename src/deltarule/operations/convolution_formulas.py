@@ -216,9 +216,9 @@ def _unfold(
     x: Any,
     kernel_size: Sizes,
     positions: Sizes,
-    stride: Sizes,
-    before: Sizes,
-    dilation: Sizes,
+    stride: Sizes = (1, 1),
+    before: Sizes = (0, 0),
+    dilation: Sizes = (1, 1),
     groups: int = 1,
     outside: float = 0.0,
 ) -> Any:
@@ -240,9 +240,9 @@ def _fold(
     shape: Sizes,
     kernel_size: Sizes,
     positions: Sizes,
-    stride: Sizes,
-    before: Sizes,
-    dilation: Sizes,
+    stride: Sizes = (1, 1),
+    before: Sizes = (0, 0),
+    dilation: Sizes = (1, 1),
     groups: int = 1,
 ) -> Any:
     """Adds each column back to the window that it stands for: the transpose of unfold."""
@@ -252,7 +252,7 @@ def _fold(
     padded = np.pad(np.zeros(shape), [(0, 0), (0, 0), *margins])
     for offset in np.ndindex(*kernel_size):
         padded[:, :, *_windows_at(offset, positions, stride, dilation)] += windows[:, :, *offset]
-    inside = [slice(b, b + n) for b, n in zip(before, extents, strict=True)]
+    inside = [slice(b, b + n) for b, n in zip(before, extents, strict=False)]
     return padded[:, :, *inside]
 
 
@@ -265,13 +265,13 @@ def _window_margins(
     dilation: Sizes,
 ) -> list[tuple[int, int]]:
     """Padding before and after each axis, so that the last window fits."""
-    sizes = zip(extents, kernel_size, positions, stride, before, dilation, strict=True)
+    sizes = zip(extents, kernel_size, positions, stride, before, dilation, strict=False)
     return [(b, max((p - 1) * s + (k - 1) * d + 1 - b - n, 0)) for n, k, p, s, b, d in sizes]
 
 
 def _windows_at(offset: Sizes, positions: Sizes, stride: Sizes, dilation: Sizes) -> list[slice]:
     """Where all windows have this offset, along each axis."""
-    sizes = zip(offset, positions, stride, dilation, strict=True)
+    sizes = zip(offset, positions, stride, dilation, strict=False)
     return [slice(k * d, k * d + p * s, s) for k, p, s, d in sizes]
 
 

@@ -36,9 +36,9 @@ from deltarule.operations.window_options import Sizes, pooled_sizes, require_axe
 
 
 def _first_largest(windows: Any) -> Any:
-    """True at the first of the largest elements along axis 2, else False."""
+    """1 at the first of the largest elements along axis 2, else 0."""
     largest = windows == windows.max(axis=2, keepdims=True)
-    return largest & (np.cumsum(largest, axis=2) == 1)
+    return np.where(largest & (np.cumsum(largest, axis=2) == 1), 1, 0)
 
 
 define_array_function(

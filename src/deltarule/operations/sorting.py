@@ -30,17 +30,17 @@ from deltarule.operations.axes import axis_position
 from deltarule.operations.gathering import take_along_axis
 
 
-def _argsort(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
+def _argsort(x: np.ndarray, axis: int, descending: bool = False) -> np.ndarray:
     """Places of the elements in order; elements that are equal stay in the order that they have."""
     return np.argsort(-x if descending else x, axis=axis, kind="stable")
 
 
-def _sort(x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
+def _sort(x: np.ndarray, axis: int, descending: bool = False) -> np.ndarray:
     """The elements in order."""
     return np.take_along_axis(x, _argsort(x, axis, descending), axis)
 
 
-def _unsort(grad: np.ndarray, x: np.ndarray, axis: int, descending: bool) -> np.ndarray:
+def _unsort(grad: np.ndarray, x: np.ndarray, axis: int, descending: bool = False) -> np.ndarray:
     """Puts the gradient of every sorted element back where the element came from."""
     result = np.zeros(x.shape)
     np.put_along_axis(result, _argsort(x, axis, descending), grad, axis)

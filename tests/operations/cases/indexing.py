@@ -147,7 +147,7 @@ CASES: list[Case] = [
         Case(
             lambda x, key=key, shape=shape: slicing.apply(slicing.UNSLICE, x, key=key, shape=shape),
             (x,),
-            lambda x, key=key, shape=shape: slicing._unsliced(x, slicing.KeyText(key), shape),
+            lambda x, key=key, shape=shape: slicing._unslice(x, key, shape),
             operation="unslice",
         )
         for x, key, shape in (

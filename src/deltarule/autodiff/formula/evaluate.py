@@ -6,6 +6,8 @@ simplified, so agreement with the engine says that formula and engine mean the s
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,28 +31,55 @@ from deltarule.autodiff.formula.functions import ARRAY_FUNCTIONS, FUNCTIONS, RED
 Environment = dict[str, Any]
 
 
-class _Scope:
-    """Indices in sight: running ones, each with its axis, and ones held fixed by a loop."""
+# Elements that a sum spreads out at once; larger ones are added up one value of an index at a time.
+MOST_ELEMENTS = 2_000_000
 
-    def __init__(self, running: tuple[Index, ...] = (), fixed: Mapping[Index, int] | None = None):
+
+class Scope:
+    """Indices in sight: running ones, each with an axis of its own, and ones with given values.
+
+    running  in the order of their axes
+    fixed    the value of an index: a number, or an array of one value for each of the samples, which
+             then lie along the first axis
+    samples  how many samples there are; 0 where all elements are computed
+    """
+
+    def __init__(
+        self,
+        running: tuple[Index, ...] = (),
+        fixed: Mapping[Index, Any] | None = None,
+        samples: int = 0,
+    ):
         self.running = running
         self.fixed = dict(fixed or {})
+        self.samples = samples
+        self.depth = len(running) + bool(samples)
 
-    def within(self, indices: Sequence[Index]) -> _Scope:
-        return _Scope(self.running + tuple(indices), self.fixed)
+    def within(self, indices: Sequence[Index]) -> Scope:
+        """The scope inside of a sum over these indices."""
+        return Scope(self.running + tuple(indices), self.fixed, self.samples)
+
+    def at(self, index: Index, value: int) -> Scope:
+        """The same scope with one more index held at a value."""
+        return Scope(self.running, {**self.fixed, index: value}, self.samples)
+
+    @property
+    def size(self) -> int:
+        """Elements of an array that has all axes in sight."""
+        return max(self.samples, 1) * math.prod(index.extent for index in self.running)
 
     def value(self, index: Index) -> Any:
         if index in self.fixed:
-            return self.fixed[index]
-        axis = self.running.index(index)
-        shape = [1] * len(self.running)
-        shape[axis] = index.extent
+            value = self.fixed[index]
+            return value if np.ndim(value) == 0 else value.reshape(-1, *[1] * len(self.running))
+        shape = [1] * self.depth
+        shape[self.running.index(index) + bool(self.samples)] = index.extent
         return np.arange(index.extent).reshape(shape)
 
 
-def evaluate(expression: Expression, environment: Mapping[str, Any], scope: _Scope | None = None) -> Any:
+def evaluate(expression: Expression, environment: Mapping[str, Any], scope: Scope | None = None) -> Any:
     """The value of an expression, given arrays by symbol name."""
-    scope = scope or _Scope()
+    scope = scope or Scope()
     if isinstance(expression, Number):
         return expression.value
     if isinstance(expression, Index):
@@ -72,10 +101,10 @@ def evaluate(expression: Expression, environment: Mapping[str, Any], scope: _Sco
 
 def evaluate_index(expression: Expression, fixed: Mapping[Index, int]) -> Any:
     """Arithmetic of indices that have these values."""
-    return evaluate(expression, {}, _Scope((), fixed))
+    return evaluate(expression, {}, Scope((), fixed))
 
 
-def _element(expression: Element, environment: Mapping[str, Any], scope: _Scope) -> Any:
+def _element(expression: Element, environment: Mapping[str, Any], scope: Scope) -> Any:
     positions = [np.asarray(evaluate(index, environment, scope)) for index in expression.indices]
     positions = [position.astype(np.int64) for position in positions]
     array = environment.get(expression.symbol.name)
@@ -99,14 +128,18 @@ def _element(expression: Element, environment: Mapping[str, Any], scope: _Scope)
     return np.where(inside, value, expression.outside)
 
 
-def _reduction(expression: Reduction, environment: Mapping[str, Any], scope: _Scope) -> Any:
-    inner = scope.within(expression.indices)
-    value = np.asarray(evaluate(expression.body, environment, inner))
-    depth = len(scope.running)
-    outer_shape = value.shape[:depth] if value.ndim == depth + len(expression.indices) else (1,) * depth
+def _reduction(expression: Reduction, environment: Mapping[str, Any], scope: Scope) -> Any:
     extents = tuple(index.extent for index in expression.indices)
+    reduce, _, together = REDUCTIONS[expression.kind]
+    if scope.size * math.prod(extents) > MOST_ELEMENTS:
+        first, *rest = expression.indices
+        inner = Reduction(expression.kind, expression.body, tuple(rest)) if rest else expression.body
+        parts = (evaluate(inner, environment, scope.at(first, value)) for value in range(first.extent))
+        return functools.reduce(together, parts)
+    value = np.asarray(evaluate(expression.body, environment, scope.within(expression.indices)))
+    depth = scope.depth
+    outer_shape = value.shape[:depth] if value.ndim == depth + len(expression.indices) else (1,) * depth
     full = np.broadcast_to(value, outer_shape + extents)
-    reduce = REDUCTIONS[expression.kind][0]
     return reduce(full, axis=tuple(range(depth, depth + len(extents))))
 
 
@@ -136,13 +169,13 @@ def _allocate(equation: Equation, environment: Environment) -> None:
 def _assign(equation: Equation, environment: Environment, fixed: dict[Index, int]) -> None:
     left = equation.left
     if isinstance(left, Symbol):
-        environment[left.name] = np.asarray(evaluate(equation.right, environment, _Scope((), fixed)))
+        environment[left.name] = np.asarray(evaluate(equation.right, environment, Scope((), fixed)))
         return
     assert isinstance(left, Element), "the left side is a symbol or an element"
     indices = [index for index in left.indices if isinstance(index, Index)]
     assert len(indices) == len(left.indices), "the left side has plain indices"
     running = tuple(index for index in indices if index not in fixed)
-    value = np.asarray(evaluate(equation.right, environment, _Scope(running, fixed)))
+    value = np.asarray(evaluate(equation.right, environment, Scope(running, fixed)))
     if running:
         value = np.broadcast_to(value, tuple(index.extent for index in running))
     name = left.symbol.name

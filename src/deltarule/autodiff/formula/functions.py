@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.formula.shape_rules import (
-    Shape,
-    product,
-    reduced,
-    reduced_axes,
-    same,
-    stated,
+from deltarule.autodiff.formula.array_sources import (
+    broadcast_source,
+    reducing_source,
+    reshape_source,
+    sum_to_source,
+    transpose_source,
 )
+from deltarule.autodiff.formula.shape_rules import Shape, product, reduced, same, stated
 
 # Binding strength in notation, weakest first; an operand weaker than its place gets parentheses.
 SUM, NEGATIVE, PRODUCT, POWER, ATOM = range(1, 6)
@@ -130,11 +130,12 @@ FUNCTIONS: dict[str, FunctionRow] = {
     ),
 }
 
-REDUCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
-    "sum": (np.sum, r"\sum"),
-    "prod": (np.prod, r"\prod"),
-    "max": (np.max, r"\max"),
-    "min": (np.min, r"\min"),
+# kind -> (of an array along axes, its LaTeX sign, of two values).
+REDUCTIONS: dict[str, tuple[Callable[..., Any], str, Callable[..., Any]]] = {
+    "sum": (np.sum, r"\sum", np.add),
+    "prod": (np.prod, r"\prod", np.multiply),
+    "max": (np.max, r"\max", np.maximum),
+    "min": (np.min, r"\min", np.minimum),
 }
 
 
@@ -175,67 +176,26 @@ def _transpose(x: Any) -> Any:
     return np.swapaxes(x, -1, -2) if np.ndim(x) >= 2 else x
 
 
-def _transpose_source(x: Shape) -> str:
-    return ("{0}", "{0}", "{0}.T")[len(x)] if len(x) <= 2 else "{0}.mT"
-
-
 def _transposed_shape(x: Shape) -> Shape:
     return (*x[:-2], x[-1], x[-2]) if len(x) >= 2 else x
 
 
-def reducing_source(name: str) -> Callable[..., str]:
-    """Source of a NumPy function that takes `axis` and `keepdims`, without options that change nothing."""
+def _matmul(left: Any, right: Any) -> Any:
+    """np.matmul; the matrices of a stack that meet the same matrix as one product of all their rows.
 
-    def source(x: Shape, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> str:
-        options = ""
-        axes = reduced_axes(x, axis)
-        if len(axes) < len(x) or keepdims:
-            options = f", axis={axes[0] if len(axes) == 1 else axes}"
-            if axis == -1 or axis == (-1,):
-                options = ", axis=-1"
-        if keepdims:
-            options += ", keepdims=True"
-        return f"np.{name}({{0}}{options})"
-
-    return source
-
-
-def _sum_to_source(x: Shape, shape: Shape) -> str:
-    if x == shape:
-        return "{0}"
-    skipped = len(x) - len(shape)
-    leading = tuple(range(skipped))
-    inner = tuple(axis for axis in range(skipped, len(x)) if shape[axis - skipped] == 1 != x[axis])
-    summed = reducing_source("sum")
-    if not inner:
-        return summed(x, leading)
-    if not leading:
-        return summed(x, inner, True)
-    return f"{summed(x, leading + inner)}.reshape({', '.join(map(str, shape))})"
-
-
-def _broadcast_source(x: Shape, shape: Shape) -> str:
-    return "{0}" if x == tuple(shape) else f"np.broadcast_to({{0}}, {tuple(shape)})"
-
-
-def _reshape_source(x: Shape, shape: Shape) -> str:
-    """Axes of length 1 that come in are written as None in an index, as one does by hand."""
-    shape = stated(x, shape=shape)
-    if x == shape:
-        return "{0}"
-    if x and [extent for extent in shape if extent != 1] == list(x):
-        parts = [":" if extent != 1 else "None" for extent in shape]
-        last = len(parts) - parts[::-1].index("None")
-        leading = parts.index("None")
-        parts = ["...", *parts[leading:]] if leading == len(x) > 1 else parts[:last]
-        return f"{{0}}[{', '.join(parts)}]"
-    return f"{{0}}.reshape({', '.join(map(str, shape)) or '()'})"
+    Some hundred small products, each shared among threads, take several times as long as their one.
+    """
+    left, right = np.asarray(left), np.asarray(right)
+    if left.ndim < 3 or right.ndim != 2:
+        return np.matmul(left, right)
+    rows = left.reshape(math.prod(left.shape[:-1]), left.shape[-1])
+    return np.matmul(rows, right).reshape(*left.shape[:-1], right.shape[-1])
 
 
 ARRAY_FUNCTIONS: dict[str, ArrayFunctionRow] = {
     # The writer of programs knows the product as an operator: its source is never a template.
     "matmul": ArrayFunctionRow(
-        np.matmul, r"{0} \, {1}", product, "{0} @ {1}", strength=PRODUCT, places=(PRODUCT, PRODUCT)
+        _matmul, r"{0} \, {1}", product, "{0} @ {1}", strength=PRODUCT, places=(PRODUCT, PRODUCT)
     ),
     "outer": ArrayFunctionRow(
         np.outer,
@@ -249,18 +209,18 @@ ARRAY_FUNCTIONS: dict[str, ArrayFunctionRow] = {
         _transpose,
         r"{0}^{{\mathsf{{T}}}}",
         _transposed_shape,
-        _transpose_source,
+        transpose_source,
         strength=POWER,
         places=(ATOM,),
     ),
     "sum_to": ArrayFunctionRow(
-        _sum_to, r"\operatorname{{sum\_to}}_{{{shape}}}\left({0}\right)", stated, _sum_to_source
+        _sum_to, r"\operatorname{{sum\_to}}_{{{shape}}}\left({0}\right)", stated, sum_to_source
     ),
     "broadcast_to": ArrayFunctionRow(
         np.broadcast_to,
         r"\operatorname{{broadcast}}_{{{shape}}}\left({0}\right)",
         stated,
-        _broadcast_source,
+        broadcast_source,
     ),
     "sum": ArrayFunctionRow(
         np.sum, r"\operatorname{{sum}}_{{{axis}}}\left({0}\right)", reduced, reducing_source("sum")
@@ -278,7 +238,7 @@ ARRAY_FUNCTIONS: dict[str, ArrayFunctionRow] = {
         np.reshape,
         r"\operatorname{{reshape}}_{{{shape}}}\left({0}\right)",
         stated,
-        _reshape_source,
+        reshape_source,
     ),
 }
 

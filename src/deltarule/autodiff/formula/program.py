@@ -3,56 +3,24 @@
     lines of formulas, shapes of their symbols  ->  program_lines  ->  lines of code
     the helpers that these lines call           ->  helper_sources ->  their text, for the top of the program
 
-A program needs Python and NumPy alone. Every symbol of the formulas is one variable of the same name.
+A program needs Python 3.11 and NumPy 2 alone. Every symbol of the formulas is one variable of the same name.
 """
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.formula.expression import (
-    Element,
-    Equation,
-    Expression,
-    Line,
-    Loop,
-    Symbol,
-    children,
-)
+from deltarule.autodiff.formula.expression import Expression, Line
 from deltarule.autodiff.formula.formula import Formula
-from deltarule.autodiff.formula.program_helpers import helper_texts, helpers_by_name
+from deltarule.autodiff.formula.program_builder import CodeLine, ProgramBuilder, require_shapes
+from deltarule.autodiff.formula.program_helpers import helper_texts, reserved_names
 from deltarule.autodiff.formula.program_writer import Writer
-from deltarule.autodiff.formula.shapes import Shape, shape_of
-from deltarule.errors import ArgumentError
+from deltarule.autodiff.formula.shapes import Shape
 
-INDENT = "    "
-_WIDTH = 100
-
-
-@dataclass(frozen=True)
-class CodeLine:
-    """One line of a program.
-
-    text     without its indentation
-    reads    symbols that it reads, in the order in which they stand
-    defines  symbols that it defines; both are empty for the head of a loop
-    indent   0, or 1 inside a loop
-    helpers  helpers that it calls, which helper_sources gives the text of
-    """
-
-    text: str
-    reads: tuple[str, ...] = ()
-    defines: tuple[str, ...] = ()
-    indent: int = 0
-    helpers: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return INDENT * self.indent + self.text
+__all__ = ["CodeLine", "array_source", "code", "emit", "helper_sources", "program_lines", "reserved_names"]
 
 
 def code(expression: Expression, shapes: Mapping[str, Shape]) -> str:
@@ -66,7 +34,7 @@ def code(expression: Expression, shapes: Mapping[str, Shape]) -> str:
     >>> code(function("tanh", x @ weight.T + bias), shapes)
     'np.tanh(x @ weight.T + bias)'
     """
-    _require_shapes(expression, shapes)
+    require_shapes(expression, shapes)
     return Writer(shapes).write(expression).text
 
 
@@ -75,14 +43,15 @@ def program_lines(lines: Sequence[Line], shapes: Mapping[str, Shape]) -> list[Co
 
     A loop becomes `for t in range(T)`, or `reversed(range(T))`, with its arrays allocated ahead of it.
     A line that says what an earlier one has said already is left out: gradients of several inputs repeat
-    the errors that they share.
+    the errors that they share. Windows of a convolution, and long parts that stand twice in a line, get a
+    line and a name of their own ("columns", "exponentials"), which is no symbol of the formulas.
 
     lines    equations and loops in matrix form; what an equation defines may be read by later ones
     shapes   symbol -> shape, at least of every symbol that is read before it is defined
 
     Raises ArgumentError where a shape is missing, or a symbol's name cannot be that of a variable.
 
-    >>> from deltarule.autodiff.formula.expression import Symbol, array_function
+    >>> from deltarule.autodiff.formula.expression import Equation, Symbol, array_function
     >>> x, weight, delta = Symbol("x", 2), Symbol("W", 2), Symbol("delta", 2)
     >>> lines = [Equation(Symbol("grad_W"), delta.T @ x),
     ...          Equation(Symbol("grad_b"), array_function("sum", delta, axis=0))]
@@ -91,7 +60,7 @@ def program_lines(lines: Sequence[Line], shapes: Mapping[str, Shape]) -> list[Co
     grad_W = delta.T @ x
     grad_b = np.sum(delta, axis=0)
     """
-    program = _Program(shapes)
+    program = ProgramBuilder(shapes, lines)
     for line in lines:
         program.add(line)
     return program.written
@@ -103,144 +72,6 @@ def helper_sources(lines: Iterable[CodeLine]) -> list[str]:
     They need `import math` and `import numpy as np`.
     """
     return helper_texts(dict.fromkeys(name for line in lines for name in line.helpers))
-
-
-def reserved_names() -> set[str]:
-    """Names that no symbol of a program may have: its modules, its helpers and Python's own words."""
-    return {"np", "math", "range", "reversed", "float", *keyword.kwlist, *helpers_by_name()}
-
-
-class _Program:
-    def __init__(self, shapes: Mapping[str, Shape]):
-        self.shapes = dict(shapes)
-        self.reserved = reserved_names()
-        self.booleans: set[str] = set()
-        self.written: list[CodeLine] = []
-        self.said: set[tuple[str, ...]] = set()
-
-    def add(self, line: Line) -> None:
-        if isinstance(line, Loop):
-            self._loop(line)
-            return
-        self._require(line)
-        if isinstance(line.left, Symbol):
-            self.shapes[line.left.name] = shape_of(line.right, self.shapes)
-        added = self._equation(line, 0)
-        if self._is_new([added]):
-            self.written.append(added)
-
-    def _is_new(self, lines: Sequence[CodeLine]) -> bool:
-        said = tuple(str(line) for line in lines)
-        if said in self.said:
-            return False
-        self.said.add(said)
-        return True
-
-    def _equation(self, equation: Equation, indent: int) -> CodeLine:
-        writer = Writer(self.shapes, self.booleans)
-        target = writer.write(equation.left).text
-        right = writer.write(equation.right)
-        name = _defined(equation)
-        if right.boolean:
-            self.booleans.add(name)
-        return CodeLine(f"{target} = {right.text}", _read(equation), (name,), indent, tuple(writer.helpers))
-
-    def _loop(self, loop: Loop) -> None:
-        allocated = self._shapes_of_loop(loop)
-        for equation in loop.equations:
-            self._require(equation)
-        steps = f"range({loop.index.extent})"
-        head = CodeLine(f"for {loop.index.name} in {f'reversed({steps})' if loop.reverse else steps}:")
-        body = [self._equation(equation, 1) for equation in loop.equations]
-        if self._is_new([head, *body]):
-            self.written += [*_allocations(allocated), head, *body]
-
-    def _shapes_of_loop(self, loop: Loop) -> dict[str, Shape]:
-        """The shapes of arrays that the loop fills, one entry a step; known from what each entry is.
-
-        An entry may read what a later equation fills, so this takes several rounds.
-        """
-        waiting, filled = list(loop.equations), {}
-        while waiting:
-            unknown = []
-            for equation in waiting:
-                try:
-                    shape = shape_of(equation.right, self.shapes)
-                except KeyError:
-                    unknown.append(equation)
-                    continue
-                name = _defined(equation)
-                if isinstance(equation.left, Element):
-                    shape = (loop.index.extent, *shape)
-                    filled[name] = shape
-                self.shapes[name] = shape
-            if len(unknown) == len(waiting):
-                self._require(unknown[0])
-            waiting = unknown
-        return {_defined(each): filled[_defined(each)] for each in loop.equations if _defined(each) in filled}
-
-    def _require(self, equation: Equation) -> None:
-        for name in (_defined(equation), *_read(equation)):
-            if not name.isidentifier() or name in self.reserved:
-                raise ArgumentError(
-                    "program_lines",
-                    f"a symbol is named {name!r}, expected a free name of a variable",
-                    "Rename the symbol; see reserved_names().",
-                )
-        _require_shapes(equation.right, self.shapes)
-
-
-def _require_shapes(expression: Expression, shapes: Mapping[str, Shape]) -> None:
-    try:
-        shape_of(expression, shapes)
-    except KeyError as error:
-        raise ArgumentError(
-            "program_lines",
-            f"the shape of symbol {error.args[0]!r} is not known, expected it in `shapes`",
-            f"Shapes are known of {', '.join(sorted(shapes)) or 'nothing'}.",
-        ) from None
-
-
-def _defined(equation: Equation) -> str:
-    left = equation.left
-    assert isinstance(left, (Symbol, Element)), "the left side is a symbol or an element"
-    return left.name if isinstance(left, Symbol) else left.symbol.name
-
-
-def _read(equation: Equation) -> tuple[str, ...]:
-    """Symbols of the right side, in the order in which they stand."""
-    found: dict[str, None] = {}
-
-    def visit(expression: Expression) -> None:
-        if isinstance(expression, Symbol):
-            found[expression.name] = None
-        for part in children(expression):
-            visit(part)
-
-    visit(equation.right)
-    return tuple(found)
-
-
-def _allocations(arrays: Mapping[str, Shape]) -> list[CodeLine]:
-    """Zeros for arrays that a loop fills; those of one shape on one line, as far as it is long."""
-    by_shape: dict[Shape, list[str]] = {}
-    for name, shape in arrays.items():
-        by_shape.setdefault(shape, []).append(name)
-    lines = []
-    for shape, names in by_shape.items():
-        row: list[str] = []
-        for name in names:
-            if row and len(", ".join([*row, name])) > _WIDTH - 40:
-                lines.append(_zeros(row, shape))
-                row = []
-            row.append(name)
-        lines.append(_zeros(row, shape))
-    return lines
-
-
-def _zeros(names: Sequence[str], shape: Shape) -> CodeLine:
-    whole = shape if len(names) == 1 else (len(names), *shape)
-    return CodeLine(f"{', '.join(names)} = np.zeros({whole})", defines=tuple(names))
 
 
 def emit(
@@ -256,13 +87,13 @@ def emit(
     The program needs Python and NumPy alone. Raises ArgumentError where an array is missing.
     """
     names = [name for name in formula.gradients if wanted is None or name in wanted]
-    program = _Program({name: np.shape(array) for name, array in arrays.items()})
-    for line in formula.value.matrix:
+    ahead, back = formula.value.matrix, [line for name in names for line in formula.gradients[name].matrix]
+    program = ProgramBuilder({name: np.shape(array) for name, array in arrays.items()}, [*ahead, *back])
+    for line in ahead:
         program.add(line)
     split = len(program.written)
-    for name in names:
-        for line in formula.gradients[name].matrix:
-            program.add(line)
+    for line in back:
+        program.add(line)
     forward, backward = program.written[:split], program.written[split:]
     helpers = helper_sources(program.written)
     needs_math = any("math." in helper for helper in helpers)

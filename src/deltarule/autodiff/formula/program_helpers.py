@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import keyword
 import re
 import textwrap
 from collections.abc import Callable, Iterable
@@ -26,10 +27,16 @@ def helper_name(helper: Helper) -> str:
 
 
 def helpers_by_name() -> dict[str, Helper]:
-    """Every helper that a program can call directly."""
-    rows = [row.helper for row in ARRAY_FUNCTIONS.values() if row.helper is not None]
-    own = [row.value for row in FUNCTIONS.values() if is_helper(row.value)]
-    return {helper_name(helper): helper for helper in [*own, *rows]}
+    """Every helper that programs can carry."""
+    waiting = [row.value for row in FUNCTIONS.values() if is_helper(row.value)]
+    waiting += [row.helper for row in ARRAY_FUNCTIONS.values() if row.helper is not None]
+    found: dict[str, Helper] = {}
+    while waiting:
+        helper = waiting.pop(0)
+        if helper_name(helper) not in found:
+            found[helper_name(helper)] = helper
+            waiting += _called(helper)
+    return found
 
 
 def is_helper(value: Helper) -> bool:
@@ -54,12 +61,15 @@ def helper_texts(names: Iterable[str]) -> list[str]:
     return list(found.values())
 
 
+@cache
 def _called(helper: Helper) -> list[Helper]:
     """Functions of ours that a helper calls."""
     space = helper.__globals__  # type: ignore[attr-defined]
-    own = {helper.__name__, *helper.__code__.co_varnames, *helper.__code__.co_cellvars}  # type: ignore[attr-defined]
+    code = helper.__code__  # type: ignore[attr-defined]
+    own = {helper.__name__, *code.co_varnames, *code.co_cellvars}
     names = [part.id for part in ast.walk(_tree(helper)) if isinstance(part, ast.Name)]
-    return [space[name] for name in dict.fromkeys(names) if name not in own and inspect.isfunction(space.get(name))]
+    called = [space.get(name) for name in dict.fromkeys(names) if name not in own]
+    return [each for each in called if inspect.isfunction(each)]
 
 
 @cache
@@ -91,6 +101,10 @@ def helper_text(helper: Helper) -> str:
     body = "\n".join(_text(helper).splitlines()[tree.body[0].lineno - 1 :])
     for inner in _called(helper):
         body = re.sub(rf"\b{inner.__name__}\b", helper_name(inner), body)
-    # All lists that helpers walk together have the same length.
-    body = body.replace(", strict=True)", ")")
+    body = re.sub(r", strict=(True|False)\)", ")", body)
     return f"def {helper_name(helper)}({ast.unparse(tree.args)}):\n{body}"
+
+
+def reserved_names() -> set[str]:
+    """Names that no symbol of a program may have: its modules, its helpers and Python's own words."""
+    return {"np", "math", "range", "reversed", "float", *keyword.kwlist, *helpers_by_name()}

@@ -6,13 +6,10 @@ and spreading to a shape is left to NumPy's broadcasting where that does it.
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import Any
+from dataclasses import replace
 
 from deltarule.autodiff.formula.evaluate import evaluate_index
 from deltarule.autodiff.formula.expression import (
@@ -26,78 +23,35 @@ from deltarule.autodiff.formula.expression import (
 )
 from deltarule.autodiff.formula.functions import ARRAY_FUNCTIONS, FUNCTIONS
 from deltarule.autodiff.formula.program_helpers import helper_name, is_helper
+from deltarule.autodiff.formula.program_idioms import without_leading_axes
+from deltarule.autodiff.formula.program_notation import (
+    ATOM,
+    CHOICE,
+    COMPARISON,
+    COMPARISONS,
+    MIXED,
+    NEGATIVE,
+    OPERATORS,
+    POWER,
+    PRODUCT,
+    SUM,
+    Code,
+    as_number,
+    called,
+    filled,
+    number_source,
+    options_source,
+)
 from deltarule.autodiff.formula.rewriting import without_broadcasts
 from deltarule.autodiff.formula.shape_rules import reduced_axes
 from deltarule.autodiff.formula.shapes import Shape, shape_of
 
-# Binding strength in Python, weakest first. `//`, `%` and `@` bind as `*` does, but are kept apart from it.
-CHOICE, COMPARISON, OR, XOR, AND, SHIFT, SUM, MIXED, PRODUCT, NEGATIVE, POWER, ATOM = range(12)
-
-# Operators: name -> (template, strength, strength that each operand needs).
-OPERATORS: dict[str, tuple[str, int, tuple[int, ...]]] = {
-    "divide": ("{0} / {1}", PRODUCT, (PRODUCT, NEGATIVE)),
-    "floor_divide": ("{0} // {1}", MIXED, (NEGATIVE, NEGATIVE)),
-    "remainder": ("{0} % {1}", MIXED, (NEGATIVE, NEGATIVE)),
-    "pow": ("{0} ** {1}", POWER, (ATOM, NEGATIVE)),
-    "square": ("{0} ** 2", POWER, (ATOM,)),
-    "bitwise_and": ("{0} & {1}", AND, (AND, SHIFT)),
-    "bitwise_xor": ("{0} ^ {1}", XOR, (XOR, AND)),
-    "bitwise_or": ("{0} | {1}", OR, (OR, XOR)),
-    "bitwise_invert": ("~{0}", NEGATIVE, (NEGATIVE,)),
-    "bitwise_left_shift": ("{0} << {1}", SHIFT, (SHIFT, SUM)),
-    "bitwise_right_shift": ("{0} >> {1}", SHIFT, (SHIFT, SUM)),
-}
-
-# What answers with True and False; a formula means 1 and 0 by it.
-COMPARISONS: dict[str, tuple[str, int, tuple[int, ...]]] = {
-    **{
-        name: (f"{{0}} {sign} {{1}}", COMPARISON, (OR, OR))
-        for name, sign in {
-            "equal": "==",
-            "not_equal": "!=",
-            "less": "<",
-            "less_equal": "<=",
-            "greater": ">",
-            "greater_equal": ">=",
-        }.items()
-    },
-    "isnan": ("np.isnan({0})", ATOM, (CHOICE,)),
-    "isinf": ("np.isinf({0})", ATOM, (CHOICE,)),
-    "isfinite": ("np.isfinite({0})", ATOM, (CHOICE,)),
-    "logical_and": ("np.logical_and({0}, {1})", ATOM, (CHOICE, CHOICE)),
-    "logical_or": ("np.logical_or({0}, {1})", ATOM, (CHOICE, CHOICE)),
-    "logical_xor": ("np.logical_xor({0}, {1})", ATOM, (CHOICE, CHOICE)),
-    "logical_not": ("np.logical_not({0})", ATOM, (CHOICE,)),
-}
+# What only arranges elements leaves True and False as they are.
+_ARRANGING = {"reshape", "transpose", "permute", "broadcast_to", "slice", "flip", "roll", "tile", "repeat"}
+_ARRANGING |= {"gather", "take_along_axis", "concat", "stack", "tril", "triu", "max", "min"}
 
 # NumPy's short names.
 _SHORT = {"absolute": "abs"}
-
-# Constants that nobody writes as digits: (value, source, strength).
-CONSTANTS: tuple[tuple[float, str, int], ...] = (
-    (math.pi, "np.pi", ATOM),
-    (math.log(2), "np.log(2)", ATOM),
-    (math.log(10), "np.log(10)", ATOM),
-    (math.sqrt(2), "np.sqrt(2)", ATOM),
-    (math.sqrt(0.5), "np.sqrt(0.5)", ATOM),
-    (math.sqrt(2 / math.pi), "np.sqrt(2 / np.pi)", ATOM),
-    (2 / math.sqrt(math.pi), "2 / np.sqrt(np.pi)", PRODUCT),
-    (1 / math.sqrt(2 * math.pi), "1 / np.sqrt(2 * np.pi)", PRODUCT),
-    (math.log(2 * math.pi), "np.log(2 * np.pi)", ATOM),
-)
-
-
-@dataclass(frozen=True)
-class Code:
-    """Source of an expression: text, how strongly its outermost operator binds, whether it is True or False."""
-
-    text: str
-    strength: int = ATOM
-    boolean: bool = False
-
-    def at(self, place: int) -> str:
-        """The text, in parentheses where its place needs a stronger operator."""
-        return f"({self.text})" if self.strength < place else self.text
 
 
 class Writer:
@@ -115,7 +69,13 @@ class Writer:
 
     def write(self, expression: Expression) -> Code:
         """The source of an expression that stands alone."""
-        return self._write(without_broadcasts(expression, self.shapes))
+        expression = without_leading_axes(without_broadcasts(expression, self.shapes), self.shapes)
+        if isinstance(expression, Function) and expression.name == "multiply":
+            left, right = expression.arguments
+            if isinstance(left, Symbol) and isinstance(right, Symbol) and left.name == right.name:
+                # A product that is all there is stays one: x * x. Inside of more it is a power.
+                return self._times([as_number(self._write(left)), self._write(right)])
+        return self._write(expression)
 
     def _write(self, expression: Expression) -> Code:
         if isinstance(expression, Number):
@@ -167,25 +127,30 @@ class Writer:
         if mean is not None:
             return mean
         arguments = [self._write(argument) for argument in expression.arguments]
+        if name == "log" and arguments[0].text.startswith("1 + np.exp("):
+            softened = expression.arguments[0].arguments[-1]  # type: ignore[attr-defined]
+            if isinstance(softened, Function) and softened.name == "exp":
+                # ln(1 + e^a) without overflow.
+                return Code(f"np.logaddexp(0, {self._write(softened.arguments[0]).text})")
         if name == "positive" or (name == "divide" and arguments[1].text == "1"):
             return arguments[0]
         if name in COMPARISONS:
             template, strength, places = COMPARISONS[name]
             if name == "logical_not" and arguments[0].boolean:
                 template, strength, places = "~{0}", NEGATIVE, (NEGATIVE,)
-            return Code(_filled(template, arguments, places), strength, boolean=True)
+            return Code(filled(template, arguments, places), strength, boolean=True)
         if name in OPERATORS:
             template, strength, places = OPERATORS[name]
             if not name.startswith("bitwise"):
                 arguments = [as_number(argument) for argument in arguments]
-            return Code(_filled(template, arguments, places), strength)
+            return Code(filled(template, arguments, places), strength)
         value = FUNCTIONS[name].value
-        called = f"np.{_SHORT.get(value.__name__, value.__name__)}"
+        known_as = f"np.{_SHORT.get(value.__name__, value.__name__)}"
         if is_helper(value):
-            called = helper_name(value)
-            self.helpers[called] = None
+            known_as = helper_name(value)
+            self.helpers[known_as] = None
         boolean = all(argument.boolean for argument in arguments)
-        return Code(f"{called}({', '.join(argument.text for argument in arguments)})", boolean=boolean)
+        return Code(f"{known_as}({', '.join(argument.text for argument in arguments)})", boolean=boolean)
 
     def _where(self, expression: Function) -> Code:
         condition, chosen, otherwise = expression.arguments
@@ -218,13 +183,13 @@ class Writer:
 
     def _sum(self, expression: Function) -> Code:
         left, right = (self._write(argument) for argument in expression.arguments)
-        if left.boolean and right.boolean:
-            left = as_number(left)
         plus = expression.name == "add"
         if right.text == "0":
-            return left
+            return as_number(left)
         if left.text == "0" and plus:
-            return right
+            return as_number(right)
+        if left.boolean and right.boolean:
+            left = as_number(left)
         if right.text.startswith("-") and right.strength >= (SUM if plus else MIXED):
             # a + -b is a - b, and a - -b is a + b.
             right, plus = replace(right, text=right.text[1:]), not plus
@@ -232,8 +197,8 @@ class Writer:
         return Code(f"{left.at(SUM)} {'+' if plus else '-'} {right.at(place)}", SUM)
 
     def _product(self, expression: Function) -> Code:
-        """Factors with the numbers first, as one number; equal neighbours as a power."""
-        number, negative, constants, factors = 1.0, False, [], []
+        """Factors with the numbers first, as one; the same ones as a power; divisors of numbers last."""
+        number, negative, constants, factors, divisors = 1.0, False, [], [], []
         waiting: list[Expression] = [expression]
         while waiting:
             part = waiting.pop(0)
@@ -246,11 +211,21 @@ class Writer:
             elif isinstance(part, Function) and part.name == "negative":
                 negative = not negative
                 waiting = [*part.arguments, *waiting]
+            elif isinstance(part, Function) and part.name == "divide" and _is_number(part.arguments[0]):
+                waiting = [part.arguments[0], *waiting]
+                divisors.append(self._write(part.arguments[1]))
             else:
                 factors.append(self._write(part))
         if negative:
             number = -number
-        factors = [*constants, *_with_powers(factors)]
+        if divisors:
+            dividend = self._product_of(number, constants, factors)
+            divided = " / ".join([dividend.at(PRODUCT), *(each.at(NEGATIVE) for each in divisors)])
+            return Code(divided, PRODUCT)
+        return self._product_of(number, constants, factors)
+
+    def _product_of(self, number: float, constants: Sequence[Code], others: Sequence[Code]) -> Code:
+        factors = [*constants, *_with_powers(others)]
         if not factors:
             return number_source(number)
         if all(factor.boolean for factor in factors) and abs(number) == 1:
@@ -262,9 +237,12 @@ class Writer:
             if number == 1:
                 return factors[0]
             return Code(f"-{factors[0].at(PRODUCT)}", NEGATIVE)
-        first, *rest = factors
-        text = " * ".join([first.at(PRODUCT), *(factor.at(PRODUCT) for factor in rest)])
-        return Code(f"-{text}" if number == -1 else text, PRODUCT)
+        product = self._times(factors)
+        return Code(f"-{product.text}", PRODUCT) if number == -1 else product
+
+    @staticmethod
+    def _times(factors: Sequence[Code]) -> Code:
+        return Code(" * ".join(factor.at(PRODUCT) for factor in factors), PRODUCT)
 
     def _mean(self, expression: Function) -> Code | None:
         """A sum that is divided by how many it adds up."""
@@ -278,14 +256,20 @@ class Writer:
         if not axes or math.prod(x[axis] for axis in axes) != count.value:
             return None
         written = self._write(total)
-        return replace(written, text=re.sub(r"^np\.sum\(", "np.mean(", written.text))
+        return replace(written, text=re.sub(r"^(-?)np\.sum\(", r"\1np.mean(", written.text))
 
     # ---- functions of whole arrays
 
     def _array_function(self, expression: ArrayFunction) -> Code:
-        row = ARRAY_FUNCTIONS[expression.name]
         if expression.name == "matmul":
             return self._matmul(expression)
+        if expression.name == "reshape":
+            expression = self._with_fitting_axes(expression)
+        if expression.name in ("sum", "sum_all") and _is_negative(expression.arguments[0]):
+            inside = expression.arguments[0].arguments  # type: ignore[attr-defined]
+            positive = self._write(ArrayFunction(expression.name, inside, expression.options))
+            return Code(f"-{positive.text}", NEGATIVE)
+        row = ARRAY_FUNCTIONS[expression.name]
         arguments = [self._write(argument) for argument in expression.arguments]
         options = dict(expression.options)
         template = row.source
@@ -296,11 +280,30 @@ class Writer:
             return arguments[0]
         if row.helper is not None:
             name = helper_name(row.helper)
-            template = template or f"{name}({', '.join([*_listed(arguments), *_options(row.helper, options)])})"
+            listed = ["{all}"] if arguments else []
+            template = template or f"{name}({', '.join([*listed, *options_source(row.helper, options)])})"
             if template.startswith(f"{name}("):
                 self.helpers[name] = None
-        boolean = bool(arguments) and all(argument.boolean for argument in arguments)
-        return Code(_called(template, arguments, options), boolean=boolean)
+        boolean = expression.name in _ARRANGING and all(argument.boolean for argument in arguments)
+        return Code(called(template, arguments, options), boolean=boolean)
+
+    def _with_fitting_axes(self, expression: ArrayFunction) -> ArrayFunction:
+        """A reduction whose result gets its axes back, or loses them, keeps or drops them from the start."""
+        inner, shape = expression.arguments[0], shape_of(expression, self.shapes)
+        if not isinstance(inner, ArrayFunction):
+            return expression
+        if inner.name == "sum_to":
+            x, wide = shape_of(inner.arguments[0], self.shapes), inner.options["shape"]
+            summed = tuple(
+                axis for axis, extent in enumerate(x) if len(x) == len(wide) and extent != wide[axis]
+            )
+            inner = ArrayFunction("sum", inner.arguments, {"axis": summed}) if summed else inner
+        if inner.name in ("sum", "max", "min", "prod"):
+            for keepdims in (True, False):
+                fitting = replace(inner, options={**inner.options, "keepdims": keepdims})
+                if shape_of(fitting, self.shapes) == shape:
+                    return fitting
+        return expression
 
     def _matmul(self, expression: ArrayFunction) -> Code:
         left, right = expression.arguments
@@ -310,11 +313,6 @@ class Writer:
         first, second = self._write(left), self._write(right)
         chained = isinstance(left, ArrayFunction) and left.name == "matmul"
         return Code(f"{first.at(MIXED if chained else NEGATIVE)} @ {second.at(NEGATIVE)}", MIXED)
-
-
-def as_number(code: Code) -> Code:
-    """What is True or False as 1 or 0, where Python's operators would not take it for a number."""
-    return Code(f"1.0 * {code.at(PRODUCT)}", PRODUCT) if code.boolean else code
 
 
 def _with_powers(factors: Sequence[Code]) -> list[Code]:
@@ -328,67 +326,12 @@ def _with_powers(factors: Sequence[Code]) -> list[Code]:
     ]
 
 
-def number_source(value: float) -> Code:
-    """A constant as one writes it: 2, 0.1, 1 / 3, np.sqrt(2 / np.pi), -np.inf.
-
-    >>> number_source(2.0).text, number_source(-0.5).text, number_source(2 / 3).text
-    ('2', '-0.5', '2 / 3')
-    """
-    if math.isnan(value):
-        return Code("np.nan")
-    if value < 0 or (value == 0 and math.copysign(1, value) < 0):
-        positive = number_source(-value)
-        return Code(f"-{positive.text}", min(positive.strength, NEGATIVE))
-    if math.isinf(value):
-        return Code("np.inf")
-    if value == int(value) and value < 1e16:
-        return Code(str(int(value)))
-    for constant, text, strength in CONSTANTS:
-        if value == constant:
-            return Code(text, strength)
-    digits = repr(float(value))
-    if len(digits) > 12:
-        # 0.15 for 0.15000000000000002: the last place is rounding, not meaning.
-        if len(f"{value:.15g}") <= 12:
-            return Code(f"{value:.15g}")
-        fraction = Fraction(value).limit_denominator(10_000)
-        if fraction.numerator / fraction.denominator == value:
-            return Code(f"{fraction.numerator} / {fraction.denominator}", PRODUCT)
-    return Code(digits)
+def _is_number(expression: Expression) -> bool:
+    return isinstance(expression, Number) and not expression.latex
 
 
-def _filled(template: str, arguments: Sequence[Code], places: Sequence[int]) -> str:
-    return template.format(*(each.at(place) for each, place in zip(arguments, places, strict=True)))
-
-
-def _called(template: str, arguments: Sequence[Code], options: Mapping[str, Any]) -> str:
-    """A template with its arguments; one that is indexed, or asked for an attribute, must be an atom."""
-    texts = []
-    for position, argument in enumerate(arguments):
-        field = f"{{{position}}}"
-        follows = template[template.find(field) + len(field) :][:1] if field in template else ""
-        texts.append(argument.at(ATOM if follows in (".", "[") and follows else CHOICE))
-    listed = ", ".join(argument.text for argument in arguments)
-    return template.format(*texts, all=listed, **{name: str(value) for name, value in options.items()})
-
-
-def _listed(arguments: Sequence[Code]) -> list[str]:
-    return ["{all}"] if arguments else []
-
-
-def _options(helper: Any, options: Mapping[str, Any]) -> list[str]:
-    """Options as keyword arguments in the helper's order, without those that are its defaults."""
-    parameters = inspect.signature(helper).parameters
-    given = {name: options[name] for name in parameters if name in options}
-    return [
-        f"{name}={_option(value)}" for name, value in given.items() if parameters[name].default != value
-    ]
-
-
-def _option(value: Any) -> str:
-    if isinstance(value, float):
-        return number_source(value).text
-    return str(value)
+def _is_negative(expression: Expression) -> bool:
+    return isinstance(expression, Function) and expression.name == "negative"
 
 
 def _places(index: Expression, reachable: Mapping[Index, Sequence[int]]) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -128,6 +128,14 @@ def _letters(first: str) -> Iterable[str]:
         yield from LETTERS[position + 1 :]
     yield from LETTERS
     yield from (f"{each}'" for each in LETTERS)
+
+
+def added(terms: Sequence[Expression]) -> Expression:
+    """The sum of terms, in halves, so that the tree of a thousand terms is ten deep."""
+    if len(terms) == 1:
+        return terms[0]
+    middle = (len(terms) + 1) // 2
+    return Function("add", (added(terms[:middle]), added(terms[middle:])))
 
 
 def simplified(expression: Expression) -> Expression:

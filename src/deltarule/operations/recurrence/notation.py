@@ -58,14 +58,14 @@ define_array_function(
     lambda x: np.swapaxes(x, 0, 1),
     r"\operatorname{{time\_first}}\left({0}\right)",
     shape=swapped,
-    source="np.swapaxes({0}, 0, 1)",
+    source="{0}.swapaxes(0, 1)",
 )
 define_array_function(
     "batch_first",
     lambda x: np.swapaxes(x, 0, 1),
     r"\operatorname{{batch\_first}}\left({0}\right)",
     shape=swapped,
-    source="np.swapaxes({0}, 0, 1)",
+    source="{0}.swapaxes(0, 1)",
 )
 
 
