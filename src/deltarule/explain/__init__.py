@@ -17,6 +17,8 @@ from typing import Any
 from deltarule.explain.derivation import Derivation, Statement, derive
 from deltarule.explain.examples import EXAMPLES, example
 from deltarule.explain.explanation import Explanation, explain
+from deltarule.explain.flow import Flow, LayerFlow, flow
+from deltarule.explain.paths import Path, Paths, paths
 from deltarule.explain.program import Program
 from deltarule.explain.shown import Shown
 from deltarule.explain.trace import Step, Trace, Value
@@ -25,6 +27,10 @@ __all__ = [
     "EXAMPLES",
     "Derivation",
     "Explanation",
+    "Flow",
+    "LayerFlow",
+    "Path",
+    "Paths",
     "Program",
     "Shown",
     "Statement",
@@ -34,6 +40,8 @@ __all__ = [
     "derive",
     "example",
     "explain",
+    "flow",
+    "paths",
 ]
 
 

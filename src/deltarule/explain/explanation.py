@@ -23,10 +23,14 @@ from deltarule.explain.derivation import (
     known_names,
     statements_inside,
 )
+from deltarule.explain.flow import Flow, flow
 from deltarule.explain.notation import Notation
 from deltarule.explain.program import Program, program_of
 from deltarule.explain.shown import Shown
-from deltarule.explain.trace import MOST_STEPS, Step, Trace
+from deltarule.explain.trace import CELLS, MOST_STEPS, SEQUENCES, Step, Trace
+
+# Elements of all hidden states, over batch and time, up to which their flow is part of an explanation.
+_MOST_STATES = 100_000
 
 
 @dataclass(eq=False)
@@ -39,6 +43,8 @@ class Explanation(Shown):
     derivation   the formulas of the steps at the top
     inside       number of an opened group -> the statements of the steps inside it
     names        identifier -> (scalar LaTeX, whole LaTeX), of everything
+    flow         what happens to the gradient through time; None without recurrent layers, or with larger ones
+                 than a page waits for: `dr.explain.flow(loss)` takes them all
     """
 
     title: str
@@ -47,6 +53,7 @@ class Explanation(Shown):
     inside: dict[int, list[Statement]] = field(default_factory=dict)
     names: dict[str, tuple[str, str]] = field(default_factory=dict)
     example: str = ""
+    flow: Flow | None = None
 
     @property
     def notation(self) -> Notation:
@@ -103,8 +110,26 @@ def explain(
     derivation = derivation_of(trace, is_open)
     explanation = Explanation(title, trace, derivation, names=dict(derivation.names))
     arrays = known_arrays(trace, derivation.notation)
-    for group in [step for step in trace.steps if step.children]:
+    # The derivation has the formulas of the groups that it looks into.
+    opened: set[int | None] = set()
+    for step in derivation.notation.steps:
+        while step.parent is not None:
+            opened.add(step.parent)
+            step = trace.steps[step.parent]
+    for group in [step for step in trace.steps if step.children and step.number not in opened]:
         statements, letters = statements_inside(trace, derivation.notation, group, arrays)
         explanation.inside[group.number] = statements
         explanation.names.update(letters)
+    if _is_recurrent(trace):
+        explanation.flow = flow(loss, upstream=upstream, names=names)
     return explanation
+
+
+def _is_recurrent(trace: Trace) -> bool:
+    """Whether there are recurrent layers, none of them too large for a page to wait for."""
+    sizes = []
+    for step in trace.steps:
+        if step.parent is None and step.operation in SEQUENCES | CELLS:
+            # (batch, time, hidden), or (batch, hidden) of a cell.
+            sizes.append(trace.values[step.outputs[0]].array.size)
+    return bool(sizes) and sum(sizes) <= _MOST_STATES

@@ -8,11 +8,13 @@ from typing import Any
 
 from deltarule.explain.explanation import Explanation
 from deltarule.report import derivation
-from deltarule.report.document import document, json_text
+from deltarule.report.document import document, json_text, section
 from deltarule.report.drawing import graph_svg, graph_text
-from deltarule.report.markup import tag
+from deltarule.report.flow import flow_parts
+from deltarule.report.markup import Markup, tag
 from deltarule.report.page_data import page_data
 from deltarule.report.page_script import explanation_script, explanation_style
+from deltarule.report.parts import sections_of
 from deltarule.report.tex import tex_document
 from deltarule.report.words import Words
 
@@ -27,11 +29,19 @@ def html(explanation: Explanation, words: Words) -> str:
     return document(
         _title(explanation, words),
         tag("div", tag("noscript", words("explanation.noscript")), id="explanation"),
+        *_through_time(explanation, words),
         words=words,
         script=explanation_script(),
         style=explanation_style(),
         data=_packed(page_data(explanation, words)),
     )
+
+
+def _through_time(explanation: Explanation, words: Words) -> list[Markup]:
+    """What happens to the gradient in recurrent layers, below the four views."""
+    if explanation.flow is None:
+        return []
+    return [section(words("flow.title"), *sections_of(flow_parts(explanation.flow, words), level=3))]
 
 
 def _packed(data: dict[str, Any]) -> dict[str, Any]:

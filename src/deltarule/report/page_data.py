@@ -19,6 +19,7 @@ from deltarule.operations.elementwise import Elementwise
 from deltarule.report.page_formula import formula_tree
 from deltarule.report.layout import layout
 from deltarule.report.mathml import mathml
+from deltarule.report.notation import in_language
 from deltarule.report.meaning import meaning
 from deltarule.report.numbers import shape_text
 from deltarule.report.page_arrays import FEW, PageArrays
@@ -222,9 +223,10 @@ class _PageData:
         forms = {}
         for form, lines, matrix in (("index", statement.index, False), ("matrix", statement.matrix, True)):
             latex = latex_lines(lines, matrix=matrix, names=names, marks=self.marks)
-            forms[form] = "".join(mathml(line, display=True) for line in latex)
-        index = statement.index[-1]
-        tree = formula_tree(index, self.gradients) if len(statement.index) == 1 and isinstance(index, Equation) else None
+            forms[form] = "".join(mathml(in_language(line, self.words), display=True) for line in latex)
+        trees = [formula_tree(line, self.gradients) for line in statement.index if isinstance(line, Equation)]
+        defined = None if statement.value is None else self.notation.signs[statement.value].identifier
+        own = next((each for each in trees if each and (defined is None or each["left"]["name"] == defined)), None)
         reads = {self.identifiers[name] for name in statement.reads if name in self.identifiers}
         reads |= {self.identifiers[self.gradients[name]] for name in statement.reads if name in self.gradients}
         errors = [each for each in (statement.index_error, statement.matrix_error) if each is not None]
@@ -237,7 +239,9 @@ class _PageData:
             "reads": sorted(reads),
             **forms,
             "error": max(errors, default=None) if statement.value is not None else None,
-            "tree": tree,
+            "tree": own,
+            # What other lines of the statement define on the way.
+            "helpers": [each for each in trees if each and each is not own],
         }
 
     def _code(self) -> list[dict[str, Any]]:
