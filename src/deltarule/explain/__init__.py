@@ -14,34 +14,46 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from deltarule.explain.compare import Comparison, GradientLook, Run, TimeGradients, compare, vary
 from deltarule.explain.derivation import Derivation, Statement, derive
 from deltarule.explain.examples import EXAMPLES, example
 from deltarule.explain.explanation import Explanation, explain
 from deltarule.explain.flow import Flow, LayerFlow, flow
 from deltarule.explain.paths import Path, Paths, paths
 from deltarule.explain.program import Program
+from deltarule.explain.samples import GradientNoise, Pull, SampleGradients, sample_gradients
 from deltarule.explain.shown import Shown
 from deltarule.explain.trace import Step, Trace, Value
 
 __all__ = [
-    "EXAMPLES",
+    "Comparison",
     "Derivation",
+    "EXAMPLES",
     "Explanation",
     "Flow",
+    "GradientLook",
+    "GradientNoise",
     "LayerFlow",
     "Path",
     "Paths",
     "Program",
+    "Pull",
+    "Run",
+    "SampleGradients",
     "Shown",
     "Statement",
     "Step",
+    "TimeGradients",
     "Trace",
     "Value",
+    "compare",
     "derive",
     "example",
     "explain",
     "flow",
     "paths",
+    "sample_gradients",
+    "vary",
 ]
 
 
