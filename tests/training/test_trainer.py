@@ -264,6 +264,23 @@ def test_callbacks_are_called_in_order(tmp_path):
     ]
 
 
+def test_a_callback_is_asked_from_its_next_step_on():
+    class EveryThird(Callback):
+        next_step = 3
+
+        def __init__(self):
+            self.seen = []
+
+        def on_batch_end(self, event):
+            self.seen.append(event.step)
+            self.next_step = event.step + 3
+
+    rare, always = EveryThird(), Recorder()
+    regression(callbacks=[rare, always]).fit(numbers(30), epochs=5)
+    assert rare.seen == [3, 6, 9]
+    assert [call[-1] for call in always.calls if call[0] == "batch"] == list(range(1, 11))
+
+
 class Worsening(Callback):
     """Makes the weights worse from the fourth epoch on, so that the third is the best."""
 

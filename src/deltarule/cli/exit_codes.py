@@ -31,7 +31,7 @@ TERMINATED = 143
 
 MEANINGS = {
     OK: "done",
-    FAILED: "a check failed, or training produced NaN or infinity",
+    FAILED: "a check failed, health found something, or training produced NaN or infinity",
     USAGE: "the command was called wrongly",
     BAD_DATA: "the data is missing, malformed or does not fit the model",
     RUN_TROUBLE: "a run folder is missing or damaged, or something could not be written",

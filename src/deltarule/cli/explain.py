@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,11 +13,9 @@ from deltarule.cli.program import Command
 from deltarule.cli.report_file import ENDINGS, form_of, require_folder, size_text
 from deltarule.cli.saved_run import WEIGHTS, open_run
 from deltarule.errors import ArgumentError
-from deltarule.explain.examples import EXAMPLES, example
-from deltarule.explain.explanation import Explanation, explain
 from deltarule.report import FORMS, present
 from deltarule.report.numbers import figure
-from deltarule.report.words import LANGUAGES, Words
+from deltarule.report.words import LANGUAGES, Words, catalogue
 from deltarule.training.atomic_file import write_atomic
 
 USES = (
@@ -29,7 +28,8 @@ USES = (
 
 @click.command("explain", cls=Command, examples=USES)
 @click.argument("run", metavar="[RUN]", type=click.Path(path_type=Path), required=False)
-@click.option("--example", "name", type=click.Choice(list(EXAMPLES)), help="A derivation of the lectures.")
+@click.option("--example", "name", metavar="NAME", help="A derivation of the lectures; --list names them.")
+@click.option("--list", "listed", is_flag=True, help="List the lectures' derivations.")
 @click.option(
     "--samples", type=click.IntRange(1), default=2, show_default=True, help="Training rows in the batch."
 )
@@ -58,6 +58,7 @@ USES = (
 def explain_command(
     run: Path | None,
     name: str | None,
+    listed: bool,
     samples: int,
     opened: tuple[str, ...],
     form: str | None,
@@ -75,13 +76,16 @@ def explain_command(
 
     Without --output, the file is RUN/explanation.html, or NAME.html for an example. Text is printed.
     """
+    words = Words(lang)
+    if listed:
+        titles = words.under("examples")
+        width = max(map(len, titles))
+        click.echo("\n".join(f"{each:<{width}}  {title}" for each, title in titles.items()))
+        return OK
     if (run is None) == (name is None):
         given = "both" if run is not None else "neither"
-        raise ArgumentError(
-            "explain",
-            f"expected RUN or --example NAME, got {given}",
-            f"Examples: {', '.join(EXAMPLES)}.",
-        )
+        known = ", ".join(key.removeprefix("examples.") for key in catalogue("examples"))
+        raise ArgumentError("explain", f"expected RUN or --example NAME, got {given}", f"Examples: {known}.")
     form = form or form_of(output)
     for path in (output, program):
         require_folder(path)
@@ -92,10 +96,10 @@ def explain_command(
                 "--open is for runs, an example has its own",
                 "Leave it out: the page opens groups.",
             )
-        explanation, place = example(name), Path(name)
+        explanation, place = _of_example(name), Path(name)
     else:
         assert run is not None
-        explanation, place = _of_run(run, samples, opened, best, Words(lang))
+        explanation, place = _of_run(run, samples, opened, best, words)
     text = present(explanation, form, lang)
     if form == "text" and output is None:
         click.echo(text, nl=False)
@@ -109,13 +113,21 @@ def explain_command(
         click.echo("  ".join(map(str, written)))
     if form != "text" or output is not None:
         error = figure(explanation.largest_error)
-        click.echo(Words(lang)("derivation.checked", error=error))
+        click.echo(words("derivation.checked", error=error))
     return OK
 
 
-def _of_run(
-    run: Path, samples: int, opened: tuple[str, ...], best: bool, words: Words
-) -> tuple[Explanation, Path]:
+def _of_example(name: str) -> Any:
+    # Loaded where they are needed: other commands start in half the time.
+    from deltarule.explain.examples import example
+
+    return example(name)
+
+
+def _of_run(run: Path, samples: int, opened: tuple[str, ...], best: bool, words: Words) -> tuple[Any, Path]:
+    """The explanation of a run's loss, and where its page goes."""
+    from deltarule.explain.explanation import explain
+
     saved = open_run(run, best)
     model = saved.model.astype("float64").train()
     loss = loss_of(saved, model, samples)

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
 from deltarule.cli.assembly import build_model, build_trainer, training_loader
 from deltarule.cli.exit_codes import FAILED, OK
-from deltarule.cli.explain import form_of, require_folder
 from deltarule.cli.figures import json_line
 from deltarule.cli.program import Command
+from deltarule.cli.report_file import form_of, require_folder
 from deltarule.cli.saved_run import RUN, WEIGHTS, SavedRun, open_run
-from deltarule.explain.health import Health, health_of_run
-from deltarule.explain.probe_batch import probe_batch
-from deltarule.explain.setup import Setup, train_for
 from deltarule.kernels.threads import limited_threads
 from deltarule.nn.module import Module
 from deltarule.report import present
-from deltarule.report.health import findings_text
 from deltarule.report.words import LANGUAGES, Words
 from deltarule.training import Trainer
 from deltarule.training.atomic_file import write_atomic
+
+if TYPE_CHECKING:
+    from deltarule.explain.health import Health
+    from deltarule.explain.setup import Setup
 
 EXAMPLES = (
     ("deltarule health runs/digits-lenet-1", "the causes, and a report RUN/health.html"),
@@ -75,12 +76,17 @@ def health(
 ) -> int:
     """Name the causes why the network of RUN does not train well.
 
-    Measured are gradients, weights, updates, saturated and dead units, the noise of the gradient and the data,
-    on rows of the run's own training data: with the first weights, which its seed gives again, and with the
-    saved ones. Each cause comes with the numbers that speak for it and a remedy.
+    Measured are gradients, weights, updates, saturated and dead units, the noise of the gradient, and the
+    data, on rows of the run's own training data: with the first weights, which its seed gives again, and with
+    the saved ones. Each cause comes with the numbers that speak for it and a remedy.
 
     Exit code 0 says that nothing was found, 1 that something was. The run stays as it is.
     """
+    # Loaded where they are needed: other commands start in half the time.
+    from deltarule.explain.health import health_of_run
+    from deltarule.explain.setup import train_for
+    from deltarule.report.health import findings_text
+
     form = form_of(output)
     require_folder(output)
     saved = open_run(run, best)
@@ -102,6 +108,9 @@ def health(
 
 def setups(saved: SavedRun, rows: int) -> tuple[Setup, Setup]:
     """A run as it was before its first update, and as it was saved."""
+    from deltarule.explain.probe_batch import probe_batch
+    from deltarule.explain.setup import Setup
+
     loader = training_loader(saved.dataset.train, saved.config)
     batch, wanted = probe_batch(loader, rows, "health")
     checkpoint = saved.checkpoint

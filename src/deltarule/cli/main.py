@@ -10,6 +10,7 @@ from deltarule.cli.check import check
 from deltarule.cli.evaluate import evaluate
 from deltarule.cli.explain import explain_command
 from deltarule.cli.generate import generate
+from deltarule.cli.health import health
 from deltarule.cli.predict import predict
 from deltarule.cli.program import NAME, Program
 from deltarule.cli.runs import runs
@@ -25,6 +26,7 @@ EXAMPLES = (
     ("deltarule evaluate RUN", "measure a run again"),
     ("deltarule predict RUN new.csv", "use it on new data"),
     ("deltarule explain RUN", "see its back-propagation as a page"),
+    ("deltarule health RUN", "why does it not train?"),
     ("deltarule COMMAND --help", "all options of a command"),
 )
 
@@ -41,7 +43,7 @@ def deltarule(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (train, evaluate, predict, generate, explain_command, check, runs):
+for command in (train, evaluate, predict, generate, explain_command, health, check, runs):
     deltarule.add_command(command)
 
 

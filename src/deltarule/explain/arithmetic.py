@@ -60,7 +60,9 @@ def local_gradients(trace: Trace, step: Step) -> tuple[Array | None, ...]:
         if contribution is None or not whole or not isinstance(line, Equation):
             found.append(None)
             continue
-        found.append(np.broadcast_to(np.asarray(evaluate(line.right, environment)), output.shape))
+        with np.errstate(all="ignore"):
+            local = np.asarray(evaluate(line.right, environment))
+        found.append(np.broadcast_to(local, output.shape))
     return tuple(found)
 
 

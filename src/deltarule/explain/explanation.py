@@ -132,4 +132,4 @@ def _is_recurrent(trace: Trace) -> bool:
         if step.parent is None and step.operation in SEQUENCES | CELLS:
             # (batch, time, hidden), or (batch, hidden) of a cell.
             sizes.append(trace.values[step.outputs[0]].array.size)
-    return bool(sizes) and sum(sizes) <= _MOST_STATES
+    return bool(sizes) and 0 not in sizes and sum(sizes) <= _MOST_STATES

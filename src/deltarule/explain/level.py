@@ -1,7 +1,8 @@
 """Level: what a gradient is called, and what adds up to it, among the steps that stand side by side.
 
-What a group reads may be used outside of it too, and what it gives may be used inside of it. So the gradient that
-the steps inside of a group speak of can be a part of the whole gradient, or one part more than what arrives.
+What a group reads may be used outside of it too, and what it gives may be used inside of it. So the gradient
+that the steps inside of a group speak of can be a part of the whole gradient, or one part more than what
+arrives.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from deltarule.autodiff.formula.latex import raised
 from deltarule.autodiff.tensor import Array
 from deltarule.explain.notation import Notation
-from deltarule.explain.sign import raised
 from deltarule.explain.trace import Step, Trace
 
 
@@ -92,13 +93,15 @@ class Level:
     def _above(self) -> Level:
         assert self.group is not None
         parent = None if self.group.parent is None else self.trace.steps[self.group.parent]
-        numbers = self.notation.steps if parent is None else [self.trace.steps[each] for each in parent.children]
-        return Level(self.trace, self.notation, numbers, parent)
+        if parent is None:
+            return Level(self.trace, self.notation, self.notation.steps, None)
+        return Level(self.trace, self.notation, [self.trace.steps[each] for each in parent.children], parent)
 
     def _is_whole(self, number: int) -> bool:
         """Whether the group is the only one that contributes to the gradient of what it reads."""
         above = self._above()
-        return len({step.number for step, _ in above.contributions(number)}) == 1 and not above.comes_in(number)
+        users = {step.number for step, _ in above.contributions(number)}
+        return len(users) == 1 and not above.comes_in(number)
 
     def arrays(self) -> dict[str, Array]:
         """The partial gradients as the engine computed them, by identifier."""

@@ -6,16 +6,18 @@ elements is i. In an opened sequence every step's values carry its time: h of st
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from deltarule.autodiff.formula.evaluate import solve
-from deltarule.autodiff.formula.latex import SYMBOLS
+from deltarule.autodiff.formula.expression import Element, Equation, Index
+from deltarule.autodiff.formula.latex import SYMBOLS, raised
 from deltarule.autodiff.tensor import Array
 from deltarule.explain.sign import Sign
-from deltarule.explain.trace import SEQUENCES, Step, Trace
+from deltarule.explain.step_formula import formula_of
+from deltarule.explain.trace import SEQUENCES, Step, Trace, states_formula
 
 # Groups whose formula is evaluated for names; of more, the inside keeps its numbers.
 _MOST_GROUPS = 600
@@ -23,43 +25,53 @@ _MOST_GROUPS = 600
 
 @dataclass(frozen=True)
 class Inner:
-    """A name for a value inside a group."""
+    """A name for a value inside a group; `name` is the one that the group's own formula has for it, if any."""
 
     value: int
     identifier: str
     scalar: str
     whole: str
     role: str = "inner"
+    name: str = ""
 
 
-def names_inside(trace: Trace, signs: dict[int, Sign]) -> Iterator[Inner]:
-    """Names for values inside groups, outer groups first; `signs` holds those that are given already."""
-    times = trace.times
+def names_inside(
+    trace: Trace, signs: Mapping[int, Sign], digits: Callable[[int], str]
+) -> Iterator[Inner]:
+    """Names for values inside groups, outer groups first.
+
+    signs   those that are given already
+    digits  the number of a layer as text
+    """
     groups = [step for step in trace.steps if step.children]
     for step in groups[:_MOST_GROUPS]:
-        yield from _of_sequence(trace, step, times, signs)
+        yield from _of_sequence(trace, step, signs, digits)
         if step.operation not in SEQUENCES:
-            yield from _of_formula(trace, step, times.get(step.number))
+            sign = signs.get(step.outputs[0])
+            yield from _of_formula(trace, step, digits(sign.layer) if sign else "")
 
 
 def _of_sequence(
-    trace: Trace, step: Step, times: dict[int, int], signs: dict[int, Sign]
+    trace: Trace, step: Step, signs: Mapping[int, Sign], digits: Callable[[int], str]
 ) -> Iterator[Inner]:
     """Inputs and states of each step of an opened sequence."""
-    layer = signs[step.outputs[0]].layer if step.outputs[0] in signs else 0
-    digits = f"({layer})" if layer else ""
+    sign = signs.get(step.outputs[0])
+    layer = digits(sign.layer) if sign else ""
     for number in step.children:
-        if number not in times:
+        if number not in trace.times:
             continue
-        cell, time = trace.steps[number], times[number]
-        above = rf"{digits}\langle {time} \rangle"
+        cell, time = trace.steps[number], trace.times[number]
+        above = rf"({layer})\langle {time} \rangle" if layer else rf"\langle {time} \rangle"
         for letter, value in [("x", cell.inputs[0]), *zip("hc", cell.outputs, strict=False)]:
-            yield Inner(value, f"{letter}{layer or ''}_t{time}", f"{letter}^{{{above}}}", "", "step")
+            name = f"{letter}^{{{above}}}"
+            yield Inner(value, f"{letter}{layer}_t{time}", name, name, "step")
 
 
-def _of_formula(trace: Trace, step: Step, time: int | None) -> Iterator[Inner]:
+def _of_formula(trace: Trace, step: Step, layer: str) -> Iterator[Inner]:
     operation = step.node.operation
-    formula = operation.formula(operation.call(step.node))
+    if not states_formula(operation):
+        return
+    formula = formula_of(step)
     if len(formula.value.matrix) < 2:
         return
     names = operation.input_names(len(step.inputs))
@@ -69,8 +81,17 @@ def _of_formula(trace: Trace, step: Step, time: int | None) -> Iterator[Inner]:
         for name, array in zip(names, arrays, strict=True)
     }
     known = {*environment, *operation.outputs}
-    solve(formula.value.matrix, environment)
-    above = "" if time is None else rf"\langle {time} \rangle"
+    with np.errstate(all="ignore"):
+        solve(formula.value.matrix, environment)
+    time = trace.times.get(step.number)
+    end, above = layer, f"({layer})" if layer else ""
+    if time is not None:
+        end, above = f"{layer}_t{time}", rf"{above}\langle {time} \rangle"
+    extents = {
+        line.left.symbol.name: tuple(index.extent for index in line.left.indices if isinstance(index, Index))
+        for line in formula.value.index
+        if isinstance(line, Equation) and isinstance(line.left, Element)
+    }
     inside = [trace.values[output] for child in step.children for output in trace.steps[child].outputs]
     for name, array in environment.items():
         if name in known:
@@ -79,9 +100,14 @@ def _of_formula(trace: Trace, step: Step, time: int | None) -> Iterator[Inner]:
             if value.parent == step.number and _equal(value.array, array):
                 default = (name, name) if len(name) == 1 else (rf"\mathit{{{name.replace('_', ' ')}}}",) * 2
                 scalar, whole = operation.symbols.get(name) or SYMBOLS.get(name) or default
-                end = f"_t{time}" if time is not None else f"_{step.number}"
-                with_time = [f"{each}^{{{above}}}" if above and "^" not in each else each for each in (scalar, whole)]
-                yield Inner(value.number, f"{name}{end}", with_time[0], with_time[1])
+                if extents.get(name, ()) == value.array.shape:
+                    letters = raised(scalar, above), raised(whole, above)
+                    yield Inner(value.number, f"{name}{end}", *letters, name=name)
+                else:
+                    # It keeps axes of length 1, which the elements of the formula do not have.
+                    own = f"{above}[{value.number}]"
+                    letters = raised(scalar, own), raised(whole, own)
+                    yield Inner(value.number, f"{name}{end}_v{value.number}", *letters)
                 break
 
 
@@ -89,4 +115,5 @@ def _equal(found: Array, expected: Array) -> bool:
     if found.shape != np.shape(expected) or found.size == 0 or found.dtype.kind != "f":
         return False
     tolerance = 1e-5 if found.dtype.itemsize < 8 else 1e-10
-    return bool(np.allclose(found, expected, tolerance, tolerance * float(np.max(np.abs(expected)) or 1)))
+    scale = float(np.max(np.abs(expected[np.isfinite(expected)]), initial=0.0))
+    return bool(np.allclose(found, expected, tolerance, tolerance * (scale or 1), equal_nan=True))

@@ -62,7 +62,11 @@ class Program:
         """
         path = Path(path)
         if path.suffix != ".py":
-            raise ArgumentError("Program.save", f"path expects a name that ends in .py, got {path.name!r}", "")
+            raise ArgumentError(
+                "Program.save",
+                f"path expects a name that ends in .py, got {path.name!r}",
+                f"Write {path.stem}.py.",
+            )
         path.write_text(self.text, encoding="utf-8")
         written = [path]
         if self.file:
@@ -79,7 +83,8 @@ class Program:
             text = text.replace(_load_line(self.file), "arrays = given")
             namespace["given"] = self.arrays
         exec(compile(text, "<program>", "exec"), namespace)
-        return {name: value for name, value in namespace.items() if isinstance(value, np.ndarray | float | int)}
+        kinds = np.ndarray | np.generic | float | int
+        return {name: value for name, value in namespace.items() if isinstance(value, kinds)}
 
 
 def program_of(derivation: Derivation) -> Program:
@@ -109,7 +114,7 @@ def program_of(derivation: Derivation) -> Program:
     home = {name: place for place, each in enumerate(statements) for name in each.defines}
     body: list[ProgramLine] = []
     part, place = "", 0
-    # Heads of loops define nothing: they belong to the statement of the line below, so lines are read from the end.
+    # Heads of loops define nothing: they belong to the statement of the line below. So this goes from the end.
     places = []
     for line in reversed(written):
         place = next((home[name] for name in line.defines if name in home), place)
@@ -133,8 +138,10 @@ def program_of(derivation: Derivation) -> Program:
         setup.append(ProgramLine("", "setup"))
     if file:
         setup.append(ProgramLine(_load_line(file), "setup"))
+    # A Python number has neither axes nor methods.
+    bare = not helpers and not any(each in line.text for line in body for each in ("[", ".reshape("))
     for name, array in arrays.items():
-        text = f'{name} = arrays["{name}"]' if file else f"{name} = {_literal(array)}"
+        text = f'{name} = arrays["{name}"]' if file else f"{name} = {_literal(array, bare=bare)}"
         setup.append(ProgramLine(text, "setup", names=(name,)))
     result = derivation.notation.signs[derivation.trace.loss].identifier
     end = [ProgramLine("", "setup"), ProgramLine(f'print("{result} =", {result})', "setup", names=(result,))]
@@ -159,17 +166,17 @@ def _load_line(file: str) -> str:
     return f'arrays = np.load("{file}")'
 
 
-def _literal(array: Array) -> str:
-    """An array as Python text, digit for digit; long rows are broken."""
+def _literal(array: Array, *, bare: bool) -> str:
+    """An array as Python text, digit for digit; long rows are broken. bare: single elements as Python numbers."""
     array = np.asarray(array)
-    if array.ndim == 0:
-        return repr(array.item())
+    if array.ndim == 0 and bare:
+        return _written(array)
+    kind = "" if array.dtype.kind in "fi" else f", dtype={array.dtype.name!r}"
     if not array.size:
-        return f"np.zeros({array.shape})"
+        return f"np.zeros({array.shape}, dtype={array.dtype.name!r})"
     text = np.array2string(
         array, separator=", ", threshold=array.size + 1, max_line_width=100, formatter={"all": _written}
     )
-    kind = "" if array.dtype.kind in "fi" else f", dtype={array.dtype.name!r}"
     return f"np.array({text}{kind})".replace("\n", "\n    ")
 
 

@@ -20,17 +20,3 @@ class Sign:
     whole: str
     role: str
     layer: int = 0
-
-
-def raised(latex: str, above: str) -> str:
-    """A letter with something above it, the number of its layer say; beside an exponent that is there.
-
-    >>> raised("W", "(1)"), raised("w^{hh}", "(1)")
-    ('W^{(1)}', 'w^{hh,(1)}')
-    """
-    if not above:
-        return latex
-    if "^{" in latex:
-        head, _, rest = latex.partition("^{")
-        return f"{head}^{{{rest.removesuffix('}')},{above}}}"
-    return f"{latex}^{{{above}}}"

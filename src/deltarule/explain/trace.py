@@ -1,8 +1,8 @@
 """Trace: the record behind a loss at every granularity, with the gradient of every value in it.
 
-The top level is what was recorded. A group (a sigmoid, a linear layer, a whole LSTM) is re-run open, which gives
-the steps inside it, and so on down to primitives: a tree of steps. A value keeps its number at every level: what a
-group reads and gives is what its inner steps read and give.
+The top level is what was recorded. A group (a sigmoid, a linear layer, a whole LSTM) is re-run open, which
+gives the steps inside it, and so on down to primitives: a tree of steps. A value keeps its number at every
+level: what a group reads and gives is what its inner steps read and give.
 
 Source of the backward pass through the open form: the same engine, started with the gradient that
 arrived at the closed one.
@@ -18,14 +18,15 @@ import numpy as np
 
 from deltarule.autodiff.backward import backpropagate, nodes_below, require_graph, seed_for
 from deltarule.autodiff.node import Node, recorded_so_far
-from deltarule.autodiff.operation import Group
+from deltarule.autodiff.operation import Group, Operation
 from deltarule.autodiff.recording import enable_grad, name_scope
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import DeltaruleError, GraphError
 from deltarule.nn.module import Parameter
 
-# Steps that a trace holds in all; further groups stay closed. A page of that many stays below 10 MB.
-MOST_STEPS = 3000
+# Steps that a trace holds in all; further groups stay closed. A page of that many takes a few seconds and
+# megabytes.
+MOST_STEPS = 1000
 # Elements that opening one group may compute: beyond it memory, not insight, is what one gets.
 MOST_ELEMENTS = 20_000_000
 # Recurrent layers over whole sequences, and one step of each.
@@ -134,7 +135,7 @@ class Trace:
         self._most_steps = most_steps
         nodes = nodes_below([loss])
         self.top = self._add_steps(nodes, None)
-        self._run_back([loss], [seed_for(loss, upstream, "explain")], nodes, self.top, -1)
+        self._write_back(_walk_back([loss], [seed_for(loss, upstream, "explain")], -1), nodes, self.top)
         self.loss = self._numbers[_key(loss)]
         self._open_groups()
         self.times: dict[int, int] = {}
@@ -153,7 +154,9 @@ class Trace:
                 for tensor, name in zip(node.inputs, names, strict=True)
             )
             outputs = tuple(self._output(node, index, number, parent) for index in range(len(node.values)))
-            step = Step(number, node.operation.name, node.scope, inputs, outputs, node.parameters, node, parent)
+            step = Step(
+                number, node.operation.name, node.scope, inputs, outputs, node.parameters, node, parent
+            )
             for position, value in enumerate(inputs):
                 self.values[value].used_by.append((number, position))
             self.steps.append(step)
@@ -190,31 +193,20 @@ class Trace:
         self.values.append(value)
         return value.number
 
-    def _run_back(
-        self,
-        outputs: Sequence[Tensor],
-        upstream: Sequence[Tensor],
-        nodes: Sequence[Node],
-        steps: Sequence[int],
-        after: int,
-    ) -> None:
-        """Walks back and writes down what arrives at each step and what it hands on."""
+    def _write_back(self, way: _WayBack, nodes: Sequence[Node], steps: Sequence[int]) -> None:
+        """Writes down what arrived at each step and what it handed on."""
         step_of = dict(zip(nodes, steps, strict=True))
-
-        def observe(node: Node, incoming: Sequence[Any], outgoing: Sequence[Any]) -> None:
+        for node, (incoming, outgoing) in way.visits.items():
             step = self.steps[step_of[node]]
-            step.upstream = tuple(incoming)
-            needed = zip(outgoing, node.inputs, strict=True)
+            step.upstream = incoming
             step.contributions = tuple(
-                gradient if gradient is not None and tensor.requires_grad else None for gradient, tensor in needed
+                gradient if gradient is not None and tensor.requires_grad else None
+                for gradient, tensor in zip(outgoing, node.inputs, strict=True)
             )
             for number, gradient in zip(step.outputs, incoming, strict=True):
                 if self.values[number].gradient is None:
-                    # In-place additions of the pass end before a node is visited, so the array is final.
                     self.values[number].gradient = gradient
-
-        leaves = backpropagate(outputs, upstream, observer=observe, after=after)
-        for tensor, gradient in leaves.items():
+        for tensor, gradient in way.leaves.items():
             number = self._numbers.get(_key(tensor))
             if number is not None and self.values[number].gradient is None:
                 self.values[number].gradient = gradient
@@ -232,8 +224,11 @@ class Trace:
         node = step.node
         operation = node.operation
         is_group = isinstance(operation, Group) and not getattr(operation, "is_primitive", False)
-        room = self._most_steps - len(self.steps)
-        if not (is_group or operation.reopens) or room <= 0:
+        if not (is_group or operation.reopens):
+            return []
+        # Of what has no formula only the inside can be explained, so that is there in any case.
+        room = self._most_steps - len(self.steps) if states_formula(operation) else MOST_STEPS
+        if room <= 0:
             return []
         if all(gradient is None for gradient in step.upstream):
             return []
@@ -242,7 +237,8 @@ class Trace:
         start = recorded_so_far()
         stand_ins = [Tensor(tensor._array, requires_grad=tensor.requires_grad) for tensor in node.inputs]
         try:
-            with enable_grad(), name_scope(step.scope):
+            # What overflows here has done so before, in the user's sight.
+            with enable_grad(), name_scope(step.scope), np.errstate(all="ignore"):
                 if operation.reopens:
                     outputs = list(operation.reopen(node, stand_ins))
                 else:
@@ -253,18 +249,21 @@ class Trace:
         nodes = nodes_below([each for each in outputs if each.requires_grad], start)
         if not nodes or len(nodes) > room or not _same(outputs, node.values):
             return []
+        seeds = {
+            output: Tensor(gradient)
+            for output, gradient in zip(outputs, step.upstream, strict=True)
+            if gradient is not None and output.requires_grad
+        }
+        way = _walk_back(list(seeds), list(seeds.values()), start)
+        if not operation.reopens and not _same_gradients(stand_ins, way, step.contributions):
+            return []
         self._held.append((stand_ins, outputs))
         for stand_in, number in zip(stand_ins, step.inputs, strict=True):
             self._numbers[stand_in] = number
         for output, number in zip(outputs, step.outputs, strict=True):
             self._numbers.setdefault(_key(output), number)
         step.children = self._add_steps(nodes, step.number)
-        seeds = [
-            (output, Tensor(gradient))
-            for output, gradient in zip(outputs, step.upstream, strict=True)
-            if gradient is not None and output.requires_grad
-        ]
-        self._run_back([each for each, _ in seeds], [seed for _, seed in seeds], nodes, step.children, start)
+        self._write_back(way, nodes, step.children)
         return step.children
 
     def _arrays(self, step: Step) -> Iterator[Array]:
@@ -296,6 +295,10 @@ class Trace:
         seen = {step.number for step in steps}
         return [(self.steps[number], position) for number, position in value.used_by if number in seen]
 
+    def number_of(self, tensor: Tensor) -> int:
+        """The number of a tensor's value. Raises KeyError if the loss does not depend on it."""
+        return self._numbers[_key(tensor)]
+
     def named(self, name: str) -> Value:
         """The value with this label. Raises KeyError if there is none."""
         for value in self.values:
@@ -304,14 +307,57 @@ class Trace:
         raise KeyError(name)
 
 
+def states_formula(operation: Operation) -> bool:
+    """Whether an operation has a formula of its own; checkpoints and groups without one are known by their inside."""
+    return type(operation).formula is not Operation.formula and not operation.reopens
+
+
 def _key(tensor: Tensor) -> Any:
     return tensor if tensor.node is None else (tensor.node, tensor.output_index)
 
 
+@dataclass(frozen=True)
+class _WayBack:
+    """One backward pass. visits: node -> (what arrived at its outputs, what it hands to its inputs)."""
+
+    visits: dict[Node, tuple[tuple[Any, ...], tuple[Any, ...]]]
+    leaves: dict[Any, Any]
+
+
+def _walk_back(outputs: Sequence[Tensor], upstream: Sequence[Tensor], after: int) -> _WayBack:
+    visits: dict[Node, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}
+
+    def observe(node: Node, incoming: Sequence[Any], outgoing: Sequence[Any]) -> None:
+        # In-place additions of the pass end before a node is visited, so the arrays are final.
+        visits[node] = tuple(incoming), tuple(outgoing)
+
+    with np.errstate(all="ignore"):
+        return _WayBack(visits, backpropagate(outputs, upstream, observer=observe, after=after))
+
+
 def _same(outputs: Sequence[Tensor], values: Sequence[Array]) -> bool:
     """Whether the open form gave what was recorded: it does not where it draws random numbers."""
-    tolerance = 1e-3 if values[0].dtype.itemsize < 8 else 1e-9
     return len(outputs) == len(values) and all(
-        output.shape == value.shape and np.allclose(output._array, value, tolerance, tolerance, equal_nan=True)
-        for output, value in zip(outputs, values, strict=True)
+        _close(output._array, value) for output, value in zip(outputs, values, strict=True)
+    )
+
+
+def _same_gradients(
+    stand_ins: Sequence[Tensor], way: _WayBack, contributions: Sequence[Array | None]
+) -> bool:
+    """Whether the open form hands the same gradients back: at a kink, such as max(x, 0) at 0, it may not."""
+    for stand_in, contribution in zip(stand_ins, contributions, strict=True):
+        if contribution is not None:
+            found = way.leaves.get(stand_in)
+            if not _close(np.zeros_like(contribution) if found is None else found, contribution):
+                return False
+    return True
+
+
+def _close(found: Array, expected: Array) -> bool:
+    tolerance = 1e-3 if expected.dtype.itemsize < 8 else 1e-9
+    finite = np.abs(expected[np.isfinite(expected)])
+    scale = max(float(np.max(finite, initial=0.0)), 1e-3)
+    return found.shape == expected.shape and np.allclose(
+        found, expected, tolerance, tolerance * scale, equal_nan=True
     )

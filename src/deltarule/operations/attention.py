@@ -49,8 +49,8 @@ SYMBOLS = {
     "value": ("v", "V"),
     "attn_mask": ("m", "M"),
     "scores": ("s", "S"),
-    "weights": ("w", "W"),
-    "shares": ("a", "A"),
+    "weights": ("p", "P"),
+    "shares": (r"\delta^{s}", r"\delta^{S}"),
 }
 
 

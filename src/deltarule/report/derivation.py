@@ -8,16 +8,14 @@ from deltarule.autodiff.formula.latex import latex_lines
 from deltarule.explain.derivation import Derivation, Statement
 from deltarule.explain.program import program_of
 from deltarule.report.document import document, section, table
+from deltarule.report.legend import legend
 from deltarule.report.markup import Markup, joined, tag
 from deltarule.report.mathml import mathml
-from deltarule.report.meaning import meaning
-from deltarule.report.numbers import figure, shape_text
+from deltarule.report.notation import in_language
+from deltarule.report.numbers import figure
 from deltarule.report.plain import plain
 from deltarule.report.tex import tex_document, tex_equations, tex_escape
 from deltarule.report.words import Words
-
-Row = tuple[str, str, str, str, str]
-
 
 def parts(derivation: Derivation) -> list[tuple[str, Sequence[Statement]]]:
     """(key of the heading, statements) of the three parts."""
@@ -28,37 +26,21 @@ def parts(derivation: Derivation) -> list[tuple[str, Sequence[Statement]]]:
     ]
 
 
-def lines_of(derivation: Derivation, statement: Statement, *, matrix: bool) -> list[str]:
-    """A statement as lines of LaTeX."""
-    lines = statement.matrix if matrix else statement.index
-    return latex_lines(lines, matrix=matrix, names=derivation.names)
-
-
-def legend(derivation: Derivation, words: Words) -> list[Row]:
-    """(LaTeX, meaning, shape, name in the model, key) of every symbol."""
-    notation, trace = derivation.notation, derivation.trace
-    rows = []
-    seen = sorted({number for step in notation.steps for number in (*step.inputs, *step.outputs)})
-    for number in seen:
-        sign, value = notation.signs[number], trace.values[number]
-        if value.kind == "constant" and value.array.ndim == 0:
-            continue
-        latex = sign.whole if value.array.ndim else sign.scalar
-        shape = shape_text(value.array.shape)
-        rows.append((latex, meaning(notation, number, words), shape, value.label, f"v{number}"))
-        if number in notation.deltas:
-            delta = derivation.names[notation.gradient(number)][1]
-            layer = notation.deltas[number]
-            rows.append((delta, words("derivation.delta", layer=layer), shape, "", f"g{number}"))
-    return rows
+def lines_of(derivation: Derivation, statement: Statement, words: Words, *, matrix: bool) -> list[str]:
+    """A statement as lines of LaTeX, its words in the language of the report."""
+    lines = statement.written if matrix else statement.index
+    return [
+        in_language(line, words) for line in latex_lines(lines, matrix=matrix, names=derivation.names)
+    ]
 
 
 def formulas(derivation: Derivation) -> list[str]:
     """Errors and gradients in matrix form, aligned at the equals sign."""
+    words = Words()
     return [
         _aligned(line)
         for statement in derivation.backward
-        for line in lines_of(derivation, statement, matrix=True)
+        for line in lines_of(derivation, statement, words, matrix=True)
     ]
 
 
@@ -81,7 +63,7 @@ def html(derivation: Derivation, words: Words) -> str:
     for heading, statements in parts(derivation):
         if statements:
             sections.append(section(words(heading), _equations(derivation, statements, words)))
-    rows = [(mathml(row[0]), *row[1:4]) for row in legend(derivation, words)]
+    rows = [(mathml(row.latex), row.meaning, row.shape, row.name) for row in legend(derivation, words)]
     heads = ("derivation.symbol", "derivation.meaning", "derivation.shape", "derivation.name")
     sections.append(section(words("derivation.legend"), table([words(each) for each in heads], rows)))
     program = tag("pre", tag("code", str(program_of(derivation))))
@@ -93,7 +75,7 @@ def _equations(derivation: Derivation, statements: Sequence[Statement], words: W
     rows = []
     for statement in statements:
         index, matrix = (
-            joined(*(mathml(line, display=True) for line in lines_of(derivation, statement, matrix=form)))
+            joined(*(mathml(line, display=True) for line in lines_of(derivation, statement, words, matrix=form)))
             for form in (False, True)
         )
         rows.append((index, matrix, _error(statement, words)))
@@ -118,12 +100,12 @@ def tex_parts(derivation: Derivation, words: Words) -> list[str]:
             continue
         pieces.append(rf"\section*{{{tex_escape(words(heading))}}}")
         for form, matrix in (("derivation.index_form", False), ("derivation.matrix_form", True)):
-            lines = [line for each in statements for line in lines_of(derivation, each, matrix=matrix)]
+            lines = [line for each in statements for line in lines_of(derivation, each, words, matrix=matrix)]
             pieces.append(rf"\subsection*{{{tex_escape(words(form))}}}")
             pieces.append(tex_equations(lines))
     pieces.append(rf"\section*{{{tex_escape(words('derivation.legend'))}}}")
     rows = [
-        rf"\item ${row[0]}$: {tex_escape(', '.join(part for part in row[1:4] if part))}"
+        rf"\item ${row.latex}$: {tex_escape(', '.join(filter(None, (row.meaning, row.shape, row.name))))}"
         for row in legend(derivation, words)
     ]
     pieces.append("\n".join((r"\begin{itemize}", *rows, r"\end{itemize}")))
@@ -142,13 +124,14 @@ def markdown(derivation: Derivation, words: Words, *, level: int = 1) -> str:
         pieces.append(f"{head}# {words(heading)}")
         for statement in statements:
             for matrix in (False, True):
-                pieces += [f"$$\n{line}\n$$" for line in lines_of(derivation, statement, matrix=matrix)]
+                pieces += [f"$$\n{line}\n$$" for line in lines_of(derivation, statement, words, matrix=matrix)]
             pieces.append(f"{words('derivation.error')}: {_error(statement, words)}")
     pieces.append(f"{head}# {words('derivation.legend')}")
     heads = ("derivation.symbol", "derivation.meaning", "derivation.shape", "derivation.name")
     rows = [f"| {' | '.join(words(each) for each in heads)} |", "| --- | --- | --- | --- |"]
     for row in legend(derivation, words):
-        rows.append(f"| ${_in_table(row[0])}$ | {_in_table(row[1])} | {row[2]} | {_in_table(row[3])} |")
+        cells = (f"${_in_table(row.latex)}$", _in_table(row.meaning), row.shape, _in_table(row.name))
+        rows.append(f"| {' | '.join(cells)} |")
     pieces.append("\n".join(rows))
     pieces.append(f"{head}# {words('derivation.program')}")
     pieces.append(f"```python\n{program_of(derivation)}```")
@@ -169,7 +152,7 @@ def text(derivation: Derivation, words: Words) -> str:
         lines += ["", words(heading)]
         rows = []
         for statement in statements:
-            written = [plain(line) for line in lines_of(derivation, statement, matrix=True)]
+            written = [plain(line) for line in lines_of(derivation, statement, words, matrix=True)]
             error = _error(statement, words) if statement.value is not None else ""
             rows += [(line, "") for line in written[:-1]] + [(written[-1], error)]
         width = max((len(row[0]) for row in rows if len(row[0]) <= 80), default=0)

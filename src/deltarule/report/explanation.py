@@ -9,8 +9,9 @@ from typing import Any
 from deltarule.explain.explanation import Explanation
 from deltarule.report import derivation
 from deltarule.report.document import document, json_text, section
-from deltarule.report.drawing import graph_svg, graph_text
+from deltarule.report.drawing import graph_svg
 from deltarule.report.flow import flow_parts
+from deltarule.report.graph_text import graph_text
 from deltarule.report.markup import Markup, tag
 from deltarule.report.page_data import page_data
 from deltarule.report.page_script import explanation_script, explanation_style

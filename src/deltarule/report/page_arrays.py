@@ -62,18 +62,19 @@ def _plain(array: Array) -> Any:
     return int(value) if isinstance(value, bool) else value
 
 
-def _stats(array: Array) -> dict[str, float | None]:
+def _stats(array: Array) -> dict[str, float | str | None]:
+    """Of the finite elements; "nan" where there are none, None where there is nothing at all."""
     numbers = array.astype(np.float64).ravel()
     finite = numbers[np.isfinite(numbers)]
     if not finite.size:
-        return dict.fromkeys(("min", "max", "mean", "std", "norm", "zeros"), None)
+        return dict.fromkeys(("min", "max", "mean", "std", "norm", "zeros"), "nan" if numbers.size else None)
     return {
         "min": float(finite.min()),
         "max": float(finite.max()),
         "mean": float(finite.mean()),
         "std": float(finite.std()),
         "norm": float(np.linalg.norm(finite)),
-        "zeros": float(np.mean(numbers == 0)),
+        "zeros": int(np.count_nonzero(numbers == 0)),
     }
 
 

@@ -16,14 +16,15 @@ from deltarule.explain.derivation import Statement
 from deltarule.explain.explanation import Explanation
 from deltarule.explain.trace import Step, Value
 from deltarule.operations.elementwise import Elementwise
-from deltarule.report.page_formula import formula_tree
 from deltarule.report.layout import layout
-from deltarule.report.mathml import mathml
-from deltarule.report.notation import in_language
+from deltarule.report.legend import legend
 from deltarule.report.meaning import meaning
+from deltarule.report.notation import in_language
 from deltarule.report.numbers import shape_text
 from deltarule.report.page_arrays import FEW, PageArrays
+from deltarule.report.page_formula import formula_tree
 from deltarule.report.plain import plain
+from deltarule.report.repeated_mathml import repeated_mathml
 from deltarule.report.words import Words
 
 # Steps at the top from which on layers are folded when the page opens.
@@ -96,7 +97,7 @@ class _PageData:
 
     def _formula(self, latex: str) -> str:
         if latex not in self.math:
-            self.math[latex] = mathml(latex)
+            self.math[latex] = repeated_mathml(latex)
         return self.math[latex]
 
     def _symbol(self, number: int) -> str:
@@ -221,9 +222,9 @@ class _PageData:
     def _equation(self, number: int, statement: Statement) -> dict[str, Any]:
         names = self.explanation.names
         forms = {}
-        for form, lines, matrix in (("index", statement.index, False), ("matrix", statement.matrix, True)):
+        for form, lines, matrix in (("index", statement.index, False), ("matrix", statement.written, True)):
             latex = latex_lines(lines, matrix=matrix, names=names, marks=self.marks)
-            forms[form] = "".join(mathml(in_language(line, self.words), display=True) for line in latex)
+            forms[form] = "".join(repeated_mathml(in_language(line, self.words), display=True) for line in latex)
         trees = [formula_tree(line, self.gradients) for line in statement.index if isinstance(line, Equation)]
         defined = None if statement.value is None else self.notation.signs[statement.value].identifier
         own = next((each for each in trees if each and (defined is None or each["left"]["name"] == defined)), None)
@@ -252,28 +253,13 @@ class _PageData:
         return lines
 
     def _legend(self) -> list[dict[str, Any]]:
-        rows = []
-        seen = {number for step in self.top for number in (*step.inputs, *step.outputs)}
-        for number in sorted(seen):
-            value = self.trace.values[number]
-            rows.append(
-                {
-                    "ref": f"v{number}",
-                    "math": self._formula(self._symbol(number)),
-                    "meaning": meaning(self.notation, number, self.words),
-                    "shape": shape_text(value.array.shape),
-                    "label": value.label,
-                }
-            )
-            if number in self.notation.deltas:
-                latex = self.explanation.names[self.notation.gradient(number)][1]
-                rows.append(
-                    {
-                        "ref": f"g{number}",
-                        "math": self._formula(latex),
-                        "meaning": self.words("derivation.delta", layer=self.notation.deltas[number]),
-                        "shape": shape_text(value.array.shape),
-                        "label": "",
-                    }
-                )
-        return rows
+        return [
+            {
+                "ref": row.key,
+                "math": self._formula(row.latex),
+                "meaning": row.meaning,
+                "shape": row.shape,
+                "label": row.name,
+            }
+            for row in legend(self.explanation.derivation, self.words)
+        ]

@@ -65,6 +65,7 @@ class Trainer:
     carried       recurrent state for the next batch, or None
     measured      metrics of the epoch in progress
     best_weights  the best state of the model, kept with restore_best where there is no run folder
+    loader        the training data of the last `fit`, or None
 
     Whole batch, mini-batch and online learning differ in the loader's batch_size alone: None, n, 1. Data
     that arrives at any time goes to `partial_fit`.
@@ -141,6 +142,7 @@ class Trainer:
         self.carried: Any = None
         self.measured = self.new_metrics()
         self.best_weights: dict[str, np.ndarray] | None = None
+        self.loader: Loader | None = None
         self._update = Update(model, optimizer, self.loss, penalty, clip_value, clip_norm, compile)
         self._measurement = Measurement(model, self.loss, compile)
         self._monitor, self._mode = monitor, check_mode(mode, "Trainer")
@@ -171,6 +173,7 @@ class Trainer:
             require_loader(loader, "Trainer.fit")
         self._require_something_to_do(epochs, len(train))
         self._epochs, self._validates = epochs, validation is not None
+        self.loader = train
         self._began = time.perf_counter()
         self.stop_reason = ""
         with self._holding_folder(), Interruption() as interruption:
@@ -261,9 +264,10 @@ class Trainer:
         for inputs, targets in train.batches(progress.epoch, progress.batch):
             self._learn(inputs, targets, carries)
             progress.seconds = before + time.perf_counter() - begin
-            if notified:
+            awake = [each for each in notified if each.next_step <= progress.step]
+            if awake:
                 event = self._event()
-                for callback in notified:
+                for callback in awake:
                     callback.on_batch_end(event)
             if progress.batch == progress.batches or self._gradients_are_pending():
                 continue
@@ -372,6 +376,21 @@ class Trainer:
     def gradient_norm(self) -> float:
         """Joint norm of the gradients at the last update, before clipping; NaN without clip_norm."""
         return self._update.gradient_norm
+
+    @property
+    def clip_value(self) -> float | None:
+        """Largest magnitude of a gradient's element, or None."""
+        return self._update.clip_value
+
+    @property
+    def clip_norm(self) -> float | None:
+        """Largest joint norm of all gradients, or None."""
+        return self._update.clip_norm
+
+    @property
+    def penalty(self) -> Penalty | None:
+        """What is added to the loss, or None."""
+        return self._update.penalty
 
     @property
     def notes(self) -> list[str]:

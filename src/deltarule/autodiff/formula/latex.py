@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -111,6 +112,9 @@ class _Writer:
             return self._function(expression)
         if isinstance(expression, ArrayFunction):
             row = ARRAY_FUNCTIONS[expression.name]
+            letter = expression.arguments[0] if expression.name == "transpose" else None
+            if isinstance(letter, Symbol) and self._is_raisable(letter):
+                return self._symbol(letter.name, "", whole=True, above=r"\mathsf{T}"), POWER
             options = {name: option(value, name) for name, value in expression.options.items()}
             arguments = self._arguments(expression.arguments, row.places)
             return row.latex.format(*arguments, all=", ".join(arguments), **options), row.strength
@@ -197,8 +201,13 @@ class _Writer:
         stated = [self.write(factor, 0) for factor in factors]
         return ", ".join(each.removeprefix(r"\left[").removesuffix(r"\right]") for each in stated)
 
-    def _symbol(self, name: str, subscript: str, *, whole: bool) -> str:
-        text = self._unmarked_symbol(name, subscript, whole=whole)
+    def _is_raisable(self, symbol: Symbol) -> bool:
+        """Whether the T of a transpose can stand beside the number of a layer: not at fractions and powers."""
+        text = self._unmarked_symbol(symbol.name, "", whole=True)
+        return self.matrix and r"\frac" not in text and ("^" not in text or ")}" in text)
+
+    def _symbol(self, name: str, subscript: str, *, whole: bool, above: str = "") -> str:
+        text = raised(self._unmarked_symbol(name, subscript, whole=whole), above)
         return rf"\ref{{{self.marks[name]}}}{{{text}}}" if name in self.marks else text
 
     def _unmarked_symbol(self, name: str, subscript: str, *, whole: bool) -> str:
@@ -258,6 +267,22 @@ def _is_scalar(expression: Expression) -> bool:
     if isinstance(expression, Function):
         return all(_is_scalar(argument) for argument in expression.arguments)
     return isinstance(expression, (Number, Index))
+
+
+def raised(latex: str, above: str) -> str:
+    """A letter with something above it, the number of its layer say; beside an exponent that is there.
+
+    >>> raised("W", "(1)"), raised("w^{hh}", "(1)"), raised("W_{hh}", "(1)")
+    ('W^{(1)}', 'w^{hh(1)}', 'W^{(1)}_{hh}')
+    """
+    if not above:
+        return latex
+    found = re.search(r"\^(\{.*?\}(?=_|$)|[^{_])", latex)
+    if found:
+        exponent = found.group(1).removeprefix("{").removesuffix("}") 
+        return f"{latex[: found.start()]}^{{{exponent}{above}}}{latex[found.end() :]}"
+    head, separator, below = latex.partition("_")
+    return f"{head}^{{{above}}}{separator}{below}"
 
 
 def number(expression: Number) -> str:

@@ -65,9 +65,19 @@ def with_expressions(line: AnyLine, change: Callable[[Expression], Expression]) 
 
 
 def reindexed(expression: Expression, indices: Mapping[Index, Expression]) -> Expression:
-    """An expression with other indices, or arithmetic of indices, in their place."""
+    """An expression with other indices, or arithmetic of indices, in their place.
+
+    A sum over an index that comes in is over another one of that name first, as the two are not the same.
+    """
     if isinstance(expression, Index):
         return indices.get(expression, expression)
+    if isinstance(expression, Reduction):
+        coming = {each for place in indices.values() for each in indices_in(place)}
+        fresh = {own: Index(own.name, own.extent) for own in expression.indices if own in coming}
+        body = reindexed(expression.body, fresh) if fresh else expression.body
+        outside = {own: place for own, place in indices.items() if own not in expression.indices}
+        bound = tuple(fresh.get(own, own) for own in expression.indices)
+        return Reduction(expression.kind, reindexed(body, outside), bound)
     return rebuilt(expression, lambda part: reindexed(part, indices))
 
 
@@ -148,18 +158,27 @@ def simplified(expression: Expression) -> Expression:
     name = expression.name
     if name in _ARITHMETIC and None not in numbers:
         return Number(_ARITHMETIC[name](*numbers))
+    if name == "multiply" and all(map(_is_constant, parts)):
+        # Two times an eighth: the quotient stays, as 2/N says where it is from.
+        (top, below), (other, further) = map(_quotient, parts)
+        return Function("divide", (Number(top * other), Number(below * further)))
     if name == "where" and numbers[0] is not None:
         return parts[1] if numbers[0] else parts[2]
     if name == "multiply" and 1 in numbers:
         return parts[1 - numbers.index(1)]
-    if name == "multiply" and len(set(numbers) - {None}) == 1:
-        # Numbers of nested products meet: 0.5 (2 x) is x.
-        place = 0 if numbers[0] is not None else 1
-        inner = parts[1 - place]
-        if isinstance(inner, Function) and inner.name == "multiply" and _is_plain(inner.arguments[0]):
-            return simplified(Function("multiply", (parts[place] * inner.arguments[0], inner.arguments[1])))
+    if name == "multiply":
+        # Numbers of nested products lead and meet: (0.5 a) (2 x) is a x.
+        for place in (0, 1):
+            inner, other = parts[place], parts[1 - place]
+            if isinstance(inner, Function) and inner.name == "multiply" and _is_constant(inner.arguments[0]):
+                if _is_constant(other):
+                    return simplified(Function("multiply", (other * inner.arguments[0], inner.arguments[1])))
+                rest = (inner.arguments[1], other) if place == 0 else (other, inner.arguments[1])
+                return simplified(Function("multiply", (inner.arguments[0], Function("multiply", rest))))
     if name == "divide" and numbers[1] == 1:
         return parts[0]
+    if name == "divide" and isinstance(parts[0], Function) and _is_negative(parts[0]):
+        return Function("negative", (Function("divide", (parts[0].arguments[0], parts[1])),))
     if name == "pow" and numbers[1] == 1:
         return parts[0]
     if name == "negative" and isinstance(parts[0], Function) and parts[0].name == "negative":
@@ -208,8 +227,18 @@ def _shape(expression: Expression, shapes: Mapping[str, Shape]) -> Shape | None:
         return None
 
 
-def _is_plain(part: Expression) -> bool:
+def _is_constant(part: Expression) -> bool:
+    """Whether a part is a number in digits, or the quotient of two: 2, 1/8."""
+    if isinstance(part, Function) and part.name == "divide":
+        return all(isinstance(each, Number) and not each.latex for each in part.arguments)
     return isinstance(part, Number) and not part.latex
+
+
+def _quotient(part: Expression) -> tuple[float, float]:
+    """(dividend, divisor) of a constant."""
+    first, second = part.arguments if isinstance(part, Function) else (part, Number(1))
+    assert isinstance(first, Number) and isinstance(second, Number), "a constant is made of numbers"
+    return first.value, second.value
 
 
 def _is_negative(part: Expression) -> bool:

@@ -94,9 +94,9 @@ def prepared(
 ) -> tuple[Tensor, ...]:
     """All inputs as tensors of one floating type; absent states and biases are constant zeros."""
     x, weight_ih, weight_hh = as_tensor(x), as_tensor(weight_ih), as_tensor(weight_hh)
-    if any(state is None for state in states):
-        zero_state = Tensor(np.zeros((*x.shape[:1], *weight_hh.shape[1:]), weight_hh.dtype))
-        states = [zero_state if state is None else state for state in states]
+    # Each state is a tensor of its own, so that a hidden state and a cell state keep apart names in a record.
+    start = (*x.shape[:1], *weight_hh.shape[1:])
+    states = [Tensor(np.zeros(start, weight_hh.dtype)) if state is None else state for state in states]
     if bias_ih is None or bias_hh is None:
         zero_bias = Tensor(np.zeros(weight_hh.shape[:1], weight_hh.dtype))
         bias_ih, bias_hh = (zero_bias if bias is None else bias for bias in (bias_ih, bias_hh))

@@ -1,0 +1,47 @@
+"""Names that formulas may use, however they are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from deltarule.explain.checking.tokens import GREEK
+
+# Letters that count something where nothing else has their name, and what they count.
+COUNTS = {
+    "N": "batch", "B": "batch", "m": "batch", "batch": "batch", "T": "time", "K": "classes", "C": "classes",
+}  # fmt: skip
+
+
+class Names:
+    """Names that a formula may use.
+
+    known   canonical name -> (name, number of axes)
+    """
+
+    def __init__(self, known: Iterable[tuple[str, int]] = ()):
+        self.known: dict[str, tuple[str, int]] = {}
+        for title, ndim in known:
+            self.add(title, ndim)
+
+    def add(self, title: str, ndim: int, *aliases: str) -> None:
+        """Enters a name and others for the same array; an earlier one keeps its meaning."""
+        for each in (title, *aliases):
+            self.known.setdefault(canonical(each), (title, ndim))
+
+    def find(self, text: str) -> tuple[str, int] | None:
+        """The array that a text names, with its number of axes."""
+        return self.known.get(canonical(text))
+
+    def titles(self) -> list[str]:
+        """Names of arrays, for messages: not those that stand for a count or for an unnamed value."""
+        found = {title for title, ndim in self.known.values() if title not in COUNTS}
+        return sorted(title for title in found if not re.fullmatch(r"value\d+'*", title))
+
+
+def canonical(text: str) -> str:
+    """A name without the marks of its notation: W_{hh}, W^{(hh)}, W_hh and Whh are one, delta and δ too."""
+    text = text.translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹", "01234567890123456789"))
+    text = re.sub(r"\\(mathbf|boldsymbol|mathrm|mathit|bm|vec|text|operatorname)(?![A-Za-z])", "", text)
+    text = re.sub(r"[A-Za-z]+", lambda word: GREEK.get(str(word[0]), word[0]), text)
+    return re.sub(r"[\\{}()\[\]_^.,\s]", "", text).replace("weight", "W").replace("bias", "b")

@@ -1,0 +1,427 @@
+"""Formulas as people write them -> trees: LaTeX-like, Unicode and NumPy-like, in one grammar.
+
+    W2ᵀ δ2 ⊙ (1 - h²)          \\delta_{2}^{T} h          np.sum(delta * (1 - h**2), axis=0)
+    Σ_n δ[n, o] x[n, i]        \\sum_{n} \\delta_{no} x_{ni}        [z > 0]        σ'(z)
+
+Factors side by side are a product; of which kind, the shapes decide later. `T` and `ᵀ` above are the
+transpose. Names are known beforehand: `Wx` is W times x unless something is called Wx.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import replace
+
+from deltarule.explain.checking.names import Names
+from deltarule.explain.checking.symbols import SymbolReader, split_indices
+from deltarule.explain.checking.syntax import Term, call, number, product
+from deltarule.explain.checking.tokens import Token, pointing
+
+# What a formula may call a function -> its name here.
+FUNCTIONS = {
+    "tanh": "tanh", "σ": "sigmoid", "sigmoid": "sigmoid", "sigma": "sigmoid", "logistic": "sigmoid",
+    "exp": "exp", "ln": "log", "log": "log", "sqrt": "sqrt", "abs": "abs", "sin": "sin", "cos": "cos",
+    "relu": "relu", "ReLU": "relu", "softmax": "softmax", "maximum": "maximum", "minimum": "minimum",
+    "max": "maximum", "min": "minimum", "sum": "sum", "mean": "mean", "outer": "outer", "dot": "matmul",
+    "matmul": "matmul", "where": "where", "square": "square", "sign": "sign", "one_hot": "one_hot",
+    "onehot": "one_hot", "erf": "erf", "transpose": "transpose", "multiply": "multiply", "diag": "diag",
+    "ones_like": "ones_like", "zeros_like": "zeros_like", "power": "power",
+}  # fmt: skip
+_STARTS = frozenset(("(", "\\frac", "Σ", "Π", "∂", "∇", "{"))
+
+
+def parse(text: str, names: Names) -> Term:
+    """A formula as a tree. Raises ArgumentError that points at the place which is not understood."""
+    parser = _Parser(text, names)
+    term = parser.comparison()
+    if parser.here.kind != "end":
+        raise parser.unexpected("an operator or the end")
+    return term
+
+
+class _Parser(SymbolReader):
+    """Reads sums, products, functions."""
+
+    def comparison(self) -> Term:
+        left = self.sum()
+        if self.meets("<", ">", "<=", ">=", "!=", "==", "="):
+            sign = self.take()
+            right = self.sum()
+            return Term("compare", (left, right), "=" if sign.text == "==" else sign.text,
+                        start=left.start, end=right.end)  # fmt: skip
+        return left
+
+    def sum(self) -> Term:
+        start = self.here.start
+        negative = False
+        while self.meets("+", "-"):
+            negative ^= self.take().text == "-"
+        result = self.product()
+        if negative:
+            result = Term("negative", (result,), start=start, end=result.end)
+        while self.meets("+", "-"):
+            sign = self.take()
+            right = self.product()
+            kind = "add" if sign.text == "+" else "subtract"
+            result = Term(kind, (result, right), start=result.start, end=right.end)
+        return result
+
+    def product(self) -> Term:
+        result = self.factor()
+        while True:
+            if self.meets("*", "·", "×", "@"):
+                sign = self.take().text
+                result = product(result, self.signed_factor(), sign)
+            elif self.meets("/"):
+                self.take()
+                right = self.signed_factor()
+                result = Term("divide", (result, right), start=result.start, end=right.end)
+            elif self.starts():
+                result = product(result, self.factor())
+            else:
+                return result
+
+    def starts(self) -> bool:
+        """Whether a further factor begins here."""
+        token = self.here
+        if token.kind in ("name", "number"):
+            return True
+        return token.kind == "sign" and (token.text in _STARTS or token.text == "[")
+
+    def signed_factor(self) -> Term:
+        if self.meets("-"):
+            start = self.take().start
+            inner = self.factor()
+            return Term("negative", (inner,), start=start, end=inner.end)
+        return self.factor()
+
+    def factor(self) -> Term:
+        """An atom with what stands behind and above it."""
+        result = self.atom()
+        while True:
+            token = self.here
+            if token.kind == "super" and re.fullmatch(r"[-+]?\d+", token.text):
+                self.take()
+                exponent = replace(number(float(token.text)), start=token.start, end=token.end)
+                result = Term("power", (result, exponent), start=result.start, end=token.end)
+            elif self.meets("ᵀ"):
+                result = Term("transpose", (result,), start=result.start, end=self.take().end)
+            elif self.meets("^"):
+                result = self.raised(result)
+            elif self.meets(".") and self.token(1).kind == "name":
+                result = self.method(result)
+            else:
+                return result
+
+    def raised(self, base: Term) -> Term:
+        """base^T, base^{\\top} or base^exponent."""
+        self.expect("^")
+        braced = self.skip("{")
+        # The mark of an element-wise power says nothing that `^` does not.
+        if self.meets("*") or (self.meets("·") and braced):
+            self.take()
+        if self.meets("ᵀ") or (self.here.kind == "name" and self.here.text == "T"):
+            end = self.take().end
+            if braced:
+                end = self.expect("}").end
+            return Term("transpose", (base,), start=base.start, end=end)
+        exponent = self.sum() if braced else self.signed_factor_bare()
+        if braced:
+            self.expect("}")
+        return Term("power", (base, exponent), start=base.start, end=self.tokens[self.place - 1].end)
+
+    def signed_factor_bare(self) -> Term:
+        """An exponent without braces: one sign, one atom."""
+        negative = self.skip("-")
+        inner = self.atom()
+        return Term("negative", (inner,), start=inner.start, end=inner.end) if negative else inner
+
+    def method(self, base: Term) -> Term:
+        """x.T, x.sum(axis=0), x.dot(y)."""
+        self.expect(".")
+        token = self.take()
+        if token.text in ("T", "mT"):
+            return Term("transpose", (base,), start=base.start, end=token.end)
+        function = FUNCTIONS.get(token.text)
+        if function is None or not self.meets("("):
+            raise pointing(
+                self.text, token.start, f"expected T, sum(...), mean(...) or dot(...), got {token.text!r}"
+            )
+        parts, options = self.arguments()
+        end = self.tokens[self.place - 1].end
+        if function in ("sum", "mean") and parts and parts[0].kind in ("number", "negative"):
+            options["axis"] = _whole(parts.pop(0))
+        if function == "transpose":
+            return Term("transpose", (base,), start=base.start, end=end)
+        return self.made(function, [base, *parts], options, base.start, end)
+
+    def atom(self) -> Term:
+        token = self.here
+        if token.kind == "number":
+            self.take()
+            return Term("number", value=float(token.text), start=token.start, end=token.end)
+        gradient = self.gradient()
+        if gradient is not None:
+            return gradient
+        if token.kind == "name":
+            return self.named()
+        if self.meets("("):
+            self.take()
+            inner = self.comparison()
+            end = self.expect(")").end
+            return replace(inner, start=token.start, end=end)
+        if self.meets("{"):
+            self.take()
+            inner = self.comparison()
+            end = self.expect("}").end
+            return replace(inner, start=token.start, end=end)
+        if self.meets("["):
+            # Iverson's bracket: 1 where it holds, else 0. Brackets around no comparison are parentheses.
+            self.take()
+            inner = self.comparison()
+            end = self.expect("]").end
+            return replace(inner, start=token.start, end=end)
+        if self.meets("|"):
+            self.take()
+            inner = self.sum()
+            end = self.expect("|").end
+            return replace(call("abs", inner), start=token.start, end=end)
+        if self.meets("\\frac"):
+            self.take()
+            self.expect("{")
+            top = self.comparison()
+            self.expect("}")
+            self.expect("{")
+            bottom = self.comparison()
+            end = self.expect("}").end
+            return Term("divide", (top, bottom), start=token.start, end=end)
+        if self.meets("Σ"):
+            return self.sigma()
+        raise self.unexpected("a number, a name, a function or '('")
+
+    def sigma(self) -> Term:
+        """Σ_n body, Σ_{n, t} body, with bounds above and below that span the whole axis."""
+        start = self.take()
+        if not (self.here.kind == "sub" or self.meets("_")):
+            raise self.unexpected("the index of the sum, as in Σ_n")
+        return self.summed(start.start, self.bounds())
+
+    def bounds(self) -> tuple[str, ...]:
+        """Names of the indices below a Σ."""
+        if self.here.kind == "sub":
+            below = self.take().text
+        else:
+            self.expect("_")
+            below = self.group()
+        lower = re.match(r"^\s*([A-Za-zα-ω]+)\s*=\s*([01])\s*$", below)
+        partial = None
+        if lower:
+            below = lower[1]
+        elif "=" in below or "≠" in below or "!=" in below:
+            partial = self.tokens[self.place - 1]
+        if self.meets("^"):
+            mark = self.take()
+            above = self.group()
+            full = {"0": r"[A-Z]-1", "1": r"[A-Z]"}[lower[2]] if lower else r"[A-Z](-1)?"
+            if not re.fullmatch(full, above.replace(" ", "")) and not above.isdigit():
+                partial = mark
+        if partial is not None:
+            raise pointing(
+                self.text, partial.start, "expected a sum over a whole axis, such as Σ_n",
+                "Write the part that is left out as a factor, e.g. [t > 0].",
+            )  # fmt: skip
+        found = [each.strip() for each in below.split(",")]
+        if len(found) == 1 and len(found[0]) > 1 and found[0].isalpha():
+            found = list(found[0])
+        return tuple(found)
+
+    def summed(self, start: int, names: tuple[str, ...]) -> Term:
+        body = self.product()
+        return Term("over", (body,), "sum", names=names, start=start, end=body.end)
+
+    def named(self) -> Term:
+        """A function, a sum, or a symbol with its indices."""
+        token = self.take()
+        word = token.text
+        if re.fullmatch(r"[Ss]um_[A-Za-z]+", word) and self.names.find(word) is None:
+            names = word.partition("_")[2]
+            return self.summed(token.start, tuple(names))
+        if word == "sum" and self.meets("_"):
+            return self.summed(token.start, self.bounds())
+        start = self.place
+        best = self.longest(word, lambda text: self.names.find(text) is not None)
+        found = self.names.find(best)
+        turned = False
+        if found is None:
+            self.place = start
+            # δ^{(1)T}: the transpose stands in the same braces.
+            text = word + (self.script() or "")
+            if text.endswith(("T", "ᵀ")) and self.names.find(text[:-1]) is not None:
+                found, turned = self.names.find(text[:-1]), True
+            else:
+                self.place = start
+        if found is None:
+            return self.unnamed(token)
+        end = self.tokens[self.place - 1].end
+        term = self.subscripts(Term("name", text=found[0], start=token.start, end=end), found[1])
+        return Term("transpose", (term,), start=term.start, end=term.end) if turned else term
+
+    def unnamed(self, token: Token) -> Term:
+        """A word that is no array: a function, e to a power, or several names run together."""
+        word = token.text
+        function = FUNCTIONS.get(word)
+        if function is not None:
+            return self.function(function, token)
+        if word == "e" and self.meets("^"):
+            self.take()
+            braced = self.skip("{")
+            inner = self.sum() if braced else self.signed_factor_bare()
+            end = self.expect("}").end if braced else inner.end
+            return replace(call("exp", inner), start=token.start, end=end)
+        if len(word) == 1 and word in self.letters:
+            # An index as a number, as in [t = 0].
+            return Term("name", text=word, start=token.start, end=token.end)
+        if word in ("pi", "π"):
+            return replace(number(3.141592653589793), start=token.start, end=token.end)
+        base, _, below = word.partition("_")
+        known = self.names.find(base)
+        if below and known is not None and known[1]:
+            term = Term("name", text=known[0], start=token.start, end=token.end)
+            return self.element(term, known[1], split_indices(below, known[1]), token.end)
+        pieces = self.split(word)
+        if pieces:
+            result: Term | None = None
+            place = token.start
+            for piece in pieces:
+                known = self.names.find(piece)
+                assert known is not None
+                part = Term("name", text=known[0], start=place, end=place + len(piece))
+                place += len(piece)
+                if place == token.end:
+                    part = self.subscripts(part, known[1])
+                result = part if result is None else product(result, part)
+            assert result is not None
+            return result
+        titles = self.names.titles()
+        near = difflib.get_close_matches(word, titles, 1, 0.5)
+        raise pointing(
+            self.text, token.start, f"there is no {word!r}; there are {', '.join(titles)}",
+            f"Did you mean {near[0]}?" if near else "Define it on a line before, or name it through names=.",
+        )  # fmt: skip
+
+    def split(self, word: str) -> list[str]:
+        """A word as several known names in a row, the longest first; nothing where that fails."""
+        if not word:
+            return []
+        for length in range(len(word) if len(word) > 1 else 1, 0, -1):
+            if self.names.find(word[:length]) is not None:
+                if length == len(word):
+                    return [word]
+                rest = self.split(word[length:])
+                if rest:
+                    return [word[:length], *rest]
+        return []
+
+    def function(self, function: str, token: Token) -> Term:
+        """A function with its argument, which needs no parentheses; σ' is the slope, tanh² the square."""
+        slope = self.skip("'")
+        exponent: Term | None = None
+        if self.meets("^"):
+            self.take()
+            braced = self.skip("{")
+            exponent = self.sum() if braced else self.signed_factor_bare()
+            if braced:
+                self.expect("}")
+        elif self.here.kind == "super":
+            exponent = number(float(self.take().text))
+        if self.meets("("):
+            parts, options = self.arguments()
+            end = self.tokens[self.place - 1].end
+        else:
+            inner = self.factor()
+            parts, options, end = [inner], {}, inner.end
+        if slope:
+            result = replace(slope_of(function, parts[0], self.text, token), start=token.start, end=end)
+        else:
+            result = self.made(function, parts, options, token.start, end)
+        if exponent is not None:
+            result = Term("power", (result, exponent), start=token.start, end=end)
+        return result
+
+    def made(self, function: str, parts: list[Term], options: dict, start: int, end: int) -> Term:
+        wanted = {"matmul": 2, "outer": 2, "multiply": 2, "where": 3, "maximum": 2, "minimum": 2, "power": 2}
+        count = wanted.get(function, 1)
+        if len(parts) != count:
+            raise pointing(self.text, start, f"{function} expects {count} argument(s), got {len(parts)}")
+        if function in ("matmul", "multiply"):
+            return Term("product", tuple(parts), "@" if function == "matmul" else "*", start=start, end=end)
+        if function == "transpose":
+            return Term("transpose", tuple(parts), start=start, end=end)
+        if function == "power":
+            return Term("power", tuple(parts), start=start, end=end)
+        if options and function not in ("sum", "mean", "softmax"):
+            raise pointing(self.text, start, f"{function} takes no {', '.join(options)}")
+        return Term("call", tuple(parts), function, options=options, start=start, end=end)
+
+    def arguments(self) -> tuple[list[Term], dict]:
+        """(a, b, axis=0)"""
+        self.expect("(")
+        parts: list[Term] = []
+        options: dict = {}
+        while not self.meets(")"):
+            if (
+                self.here.kind == "name"
+                and self.here.text in ("axis", "keepdims", "dim")
+                and self.token(1).text == "="
+            ):
+                key = self.take().text
+                self.expect("=")
+                options["axis" if key == "dim" else key] = self.option()
+            else:
+                parts.append(self.comparison())
+            if not self.skip(","):
+                break
+        self.expect(")")
+        return parts, options
+
+    def option(self):
+        """A number, a tuple of numbers, True, False or None."""
+        if self.skip("("):
+            found = []
+            while not self.meets(")"):
+                found.append(self.option())
+                if not self.skip(","):
+                    break
+            self.expect(")")
+            return tuple(found)
+        negative = self.skip("-")
+        token = self.take()
+        if token.text in ("True", "False", "None"):
+            return {"True": True, "False": False, "None": None}[token.text]
+        if token.kind != "number":
+            self.place -= 1
+            raise self.unexpected("the number of an axis")
+        value = int(float(token.text))
+        return -value if negative else value
+
+
+def _whole(term: Term) -> int:
+    return -int(term.parts[0].value) if term.kind == "negative" else int(term.value)
+
+
+def slope_of(function: str, argument: Term, text: str, token: Token) -> Term:
+    """The derivative of a function of one argument, written out."""
+    value = call(function, argument)
+    one = number(1)
+    if function == "tanh":
+        return Term("subtract", (one, Term("power", (value, number(2)))))
+    if function == "sigmoid":
+        return product(value, Term("subtract", (one, value)), "*")
+    if function == "relu":
+        return Term("compare", (argument, number(0)), ">")
+    if function == "exp":
+        return value
+    if function == "log":
+        return Term("divide", (one, argument))
+    raise pointing(text, token.start, f"the derivative of {function} has to be written out")
