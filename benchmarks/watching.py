@@ -18,7 +18,7 @@ import time
 import numpy as np
 
 import deltarule as dr
-from deltarule.explain.watch import Watch
+from deltarule.explain.health.watch import Watch
 
 # name -> (words, batch size, shape of a sample, options of the model)
 NETWORKS = {

@@ -133,7 +133,7 @@ def test_long_sums_are_not_deep():
 def test_spreading_that_happens_anyway():
     shapes = {"a": (2, 2), "b": (2,)}
     spread = array_function("broadcast_to", Symbol("b", 1), shape=(2, 2))
-    assert latex(without_broadcasts(a * spread, shapes), matrix=True) == r"A \odot b"
+    assert latex(without_broadcasts(a * spread, shapes), matrix=True) == r"A \odot B"
     kept = without_broadcasts(spread * 2, {"b": (2,)})
     assert occurrences(kept, "b") == 1 and "broadcast" in latex(kept, matrix=True)
     same = array_function("reshape", a, shape=(2, 2))

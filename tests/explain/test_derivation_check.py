@@ -87,6 +87,38 @@ def convolution_backward(mistake=""):
     return backward
 
 
+def attention(q, k, v):
+    return dr.matmul(dr.softmax(dr.matmul(q, dr.matrix_transpose(k)) / 2.0), v)
+
+
+def attention_backward(mistake):
+    def backward(upstream, q, k, v):
+        p = softmax(q @ k.T / 2)
+        grad_p = upstream @ v.T
+        delta = (
+            grad_p * p * (1 - p)
+            if mistake == "jacobian"
+            else p * (grad_p - (grad_p * p).sum(-1, keepdims=True))
+        )
+        delta = delta if mistake == "scale" else delta / 2
+        return delta @ k, delta.T @ q, (p if mistake == "value" else p.T) @ upstream
+
+    return backward
+
+
+def residual(x, w):
+    return x + dr.tanh(dr.matmul(x, w))
+
+
+def normalised(x):
+    centred = x - dr.mean(x, axis=0)
+    return centred / dr.sqrt(dr.mean(dr.square(centred), axis=0) + 1e-5)
+
+
+def normalised_as_if_constant(upstream, x):
+    return upstream / np.sqrt(x.var(0) + 1e-5)
+
+
 def lstm(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh):
     return dr.lstm(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh)[0]
 
@@ -278,6 +310,50 @@ WRONG = {
     "convolution: mean over the batch": (
         convolved, convolution_backward("mean"), (numbers(2, 2, 4, 5), numbers(3, 2, 2, 2)),
         "mean_for_sum", {"terms": ("weight",)},
+    ),
+    "product: operands in the wrong order": (
+        dr.matmul, lambda g, a, b: (b.T @ g, a.T @ g), (numbers(3, 3), numbers(3, 3) + 1),
+        "operand_order", {},
+    ),
+    "product: Hadamard for the product": (
+        dr.matmul, lambda g, a, b: (g * b.T, a.T @ g), (numbers(3, 3), numbers(3, 3) + 1),
+        "hadamard_for_product", {"operation": "matmul"},
+    ),
+    "sequence: not summed over the batch": (
+        dr.matmul, lambda g, x, w: (g @ w.T, x.swapaxes(1, 2) @ g), (numbers(2, 3, 4), numbers(4, 2)),
+        "missing_sum", {"axes": (0,)},
+    ),
+    "attention: softmax element by element": (
+        attention, attention_backward("jacobian"), (numbers(4, 4),) * 3,
+        "elementwise", {"operation": "softmax"},
+    ),
+    "attention: scale lost": (
+        attention, attention_backward("scale"), (numbers(4, 4),) * 3,
+        "missing_factor", {"operation": "divide"},
+    ),
+    "attention: weights transposed": (
+        attention, attention_backward("value"), (numbers(4, 4),) * 3, "transposed", {"terms": ("v",)},
+    ),
+    "residual: skip connection lost": (
+        residual, lambda g, x, w: ((d := g * (1 - np.tanh(x @ w) ** 2)) @ w.T, x.T @ d),
+        (numbers(3, 2), numbers(2, 2)), "missing_contribution", {"operation": "add", "terms": ("x",)},
+    ),
+    "normalisation: statistics as constants": (
+        normalised, normalised_as_if_constant, (numbers(5, 3),), "constant", {"operation": "mean"},
+    ),
+    "RNN: mean over time": (
+        rnn, lambda g, x, *rest: [
+            part / x.shape[1] if place == 2 else part
+            for place, part in enumerate(rnn_backward()(g, x, *rest))
+        ],
+        RNN, "mean_for_sum", {"extent": "time", "terms": ("weight_ih",)},
+    ),
+    "GRU: rows of the gates swapped": (
+        gru, lambda *given: [
+            np.concatenate([part[2:4], part[:2], part[4:]]) if part.shape[0] == 6 else part
+            for part in gru_backward()(*given)
+        ],
+        GRU, "swapped_gates", {"gate": "r, z"},
     ),
     "RNN: recurrent term lost": (
         rnn, rnn_backward("recurrent"), RNN, "missing_recurrent", {"operation": "rnn"},

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.explain.causes import CAUSES, findings
-from deltarule.explain.causes.finding import Finding, Remedy
+from deltarule.explain.health.causes import CAUSES, findings
+from deltarule.explain.health.causes.finding import Finding, Remedy
 from deltarule.explain.changes import CHANGES
-from deltarule.explain.health import Health, health
-from deltarule.explain.probe_batch import probe_batch
-from deltarule.explain.remedy import Trial
-from deltarule.explain.setup import Setup, train_for
-from deltarule.explain.watch import Watch
+from deltarule.explain.health.health import Health, health
+from deltarule.explain.health.probe_batch import probe_batch
+from deltarule.explain.health.remedy import Trial
+from deltarule.explain.health.setup import Setup, train_for
+from deltarule.explain.health.watch import Watch
 from deltarule.report import present
 from deltarule.report.health import findings_text, spoken
 from deltarule.report.words import Words
 from deltarule.report.words.health import WORDS
-from tests.explain.broken_networks import BROKEN
+from tests.explain.health.broken_networks import BROKEN
 
 HTML_LIKE = "<script>alert('x')</script> & | $x_1$ \\end{document} {0}"
 

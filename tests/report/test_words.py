@@ -24,7 +24,7 @@ def test_rows(module):
     rows = catalogue(module)
     assert rows
     for key, row in rows.items():
-        assert re.fullmatch(rf"{module}(\.[\w-]+)+", key), key
+        assert re.fullmatch(rf"{module}(\.[\w -]+)+", key), key
         assert len(row) == len(LANGUAGES)
         assert all(isinstance(text, str) and text.strip() == text and text for text in row), key
         assert places(row[0]) == places(row[1]), key

@@ -33,6 +33,7 @@ class Inner:
     whole: str
     role: str = "inner"
     name: str = ""
+    layer: int = 0
 
 
 def names_inside(
@@ -64,7 +65,8 @@ def _of_sequence(
         above = rf"({layer})\langle {time} \rangle" if layer else rf"\langle {time} \rangle"
         for letter, value in [("x", cell.inputs[0]), *zip("hc", cell.outputs, strict=False)]:
             name = f"{letter}^{{{above}}}"
-            yield Inner(value, f"{letter}{layer}_t{time}", name, name, "step")
+            number = sign.layer if sign else 0
+            yield Inner(value, f"{letter}{layer}_t{time}", name, name, "step", layer=number)
 
 
 def _of_formula(trace: Trace, step: Step, layer: str) -> Iterator[Inner]:

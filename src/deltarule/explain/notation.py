@@ -200,7 +200,7 @@ class Notation:
                 if inner.identifier in self._taken or self.is_written(inner.scalar, inner.whole):
                     self._take_number(value, inner.identifier, inner.scalar, inner.whole, inner.role)
                 else:
-                    sign = Sign(inner.identifier, inner.scalar, inner.whole, inner.role)
+                    sign = Sign(inner.identifier, inner.scalar, inner.whole, inner.role, inner.layer)
                     self._put(value, sign)
             if inner.name and value.parent is not None:
                 self._inside[value.parent, inner.name] = value.number

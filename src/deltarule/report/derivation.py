@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from deltarule.autodiff.formula.latex import latex_lines
@@ -130,7 +131,8 @@ def markdown(derivation: Derivation, words: Words, *, level: int = 1) -> str:
     heads = ("derivation.symbol", "derivation.meaning", "derivation.shape", "derivation.name")
     rows = [f"| {' | '.join(words(each) for each in heads)} |", "| --- | --- | --- | --- |"]
     for row in legend(derivation, words):
-        cells = (f"${_in_table(row.latex)}$", _in_table(row.meaning), row.shape, _in_table(row.name))
+        described = (_plain_in_table(each) for each in (row.meaning, row.shape, row.name))
+        cells = (f"${_in_table(row.latex)}$", *described)
         rows.append(f"| {' | '.join(cells)} |")
     pieces.append("\n".join(rows))
     pieces.append(f"{head}# {words('derivation.program')}")
@@ -139,8 +141,14 @@ def markdown(derivation: Derivation, words: Words, *, level: int = 1) -> str:
 
 
 def _in_table(text: str) -> str:
-    """Text that does not end its cell, and is no HTML."""
-    return text.replace("|", r"\|").replace("<", "&lt;").replace("`", r"\`")
+    """A formula that does not end its cell."""
+    return text.replace("|", r"\|").replace("\n", " ")
+
+
+def _plain_in_table(text: str) -> str:
+    """Text that Markdown takes as it is: no link, no HTML, no end of its cell."""
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$])", r"\\\1", " ".join(text.split()))
+    return escaped.replace("<", "&lt;")
 
 
 def text(derivation: Derivation, words: Words) -> str:

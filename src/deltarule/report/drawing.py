@@ -60,7 +60,7 @@ def graph_svg(graph: Graph, words: Words, *, opened: Collection[str] = (), acros
     layout = graph["layout"]
     is_across = _is_short(graph) if across is None else across
     by_id = {value["id"]: value for value in graph["values"]}
-    sizes = partial(_size, _faces(graph))
+    sizes = partial(_size, _faces(graph), is_across)
     scene = place(layout, sizes, shown, across=is_across, room=partial(_room, by_id, is_across))
     return standalone(_picture(scene, graph, by_id, is_across, words))
 
@@ -106,10 +106,12 @@ def is_constant(value: Mapping[str, Any]) -> bool:
     return value["kind"] == "constant" and size_of(value["array"]) == 1
 
 
-def _size(faces: Mapping[str, tuple[str, str]], item: str, lines: int) -> tuple[float, float]:
+def _size(faces: Mapping[str, tuple[str, str]], across: bool, item: str, lines: int) -> tuple[float, float]:
     title, below = faces[item]
     width = max(text_width(title) + 26, text_width(below, _SMALL) + 20, 38.0)
-    return min(width, 190.0), max(44.0 if below else 36.0, 15.0 * lines + 6)
+    height = 44.0 if below else 36.0
+    room = 15.0 * lines + 6
+    return (min(width, 190.0), max(height, room)) if across else (max(min(width, 190.0), room), height)
 
 
 def _picture(

@@ -17,8 +17,8 @@ ROOM, NARROW = 60.0, 24.0
 BETWEEN, LINE = 16.0, 10.0
 # Inside of an opened container.
 BORDER, HEADER = 14.0, 26.0
-# Between the ends of lines at a node, and between its results.
-_ENDS, _RESULTS = 16.0, 46.0
+# Between the ends of lines at a node, and between its results: one below the other, or side by side.
+_ENDS, _RESULTS_BELOW, _RESULTS_BESIDE = 16.0, 46.0, 78.0
 _SWEEPS = ("reads", "users", "reads", "users", "both", "both")
 # How much a line that passes ranks wants to be straight.
 _STRAIGHT = 6.0
@@ -168,7 +168,7 @@ class _Placement:
         name, reads = entry["item"], entry["reads"]
         # Of several results each is written beside its own line.
         results = len({value for _, value in links})
-        lines = max(len(reads), 3 * results if results > 1 else 0)
+        lines = max(len(reads), (3 if self.is_across else 5) * results if results > 1 else 0)
         inner = self.block(name) if name in self.opened and self.layout.get(name) else None
         if inner is not None:
             length, breadth = inner.length + 2 * BORDER, inner.breadth + 2 * BORDER
@@ -276,7 +276,12 @@ class _Placement:
         if item.inner is not None:
             return self._inside(item)[1] + item.inner.leaves.get(value, item.inner.breadth / 2) - item.across
         values = _values(item)
-        return _spread(values.index(value), len(values), item.breadth, _RESULTS)
+        return _spread(
+            values.index(value),
+            len(values),
+            item.breadth,
+            _RESULTS_BELOW if self.is_across else _RESULTS_BESIDE,
+        )
 
     def _ports(self, block: _Block, item: _Placed) -> list[float]:
         """Where each line ends at an item, from its middle: in the order that they come in."""

@@ -328,6 +328,9 @@ def _contractions(equation: Equation) -> Iterator[Fault]:
     extents = {index.extent for index in (row, column, summed) if isinstance(index, Index)}
     if len(extents) > 1 or len(first.indices) != 2 or len(second.indices) != 2:
         return
+    # As matrices, the factor with the row's index stands before the other.
+    if any(index is row for index in second.indices):
+        first, second = second, first
     for order, (one, other) in enumerate(((first, second), (second, first))):
         for turned, (own, its) in enumerate(product((False, True), repeat=2)):
             places = ((summed, row) if own else (row, summed), (column, summed) if its else (summed, column))

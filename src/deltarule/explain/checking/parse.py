@@ -252,15 +252,19 @@ class _Parser(SymbolReader):
         start = self.place
         best = self.longest(word, lambda text: self.names.find(text) is not None)
         found = self.names.find(best)
-        turned = False
-        if found is None:
-            self.place = start
-            # δ^{(1)T}: the transpose stands in the same braces.
-            text = word + (self.script() or "")
-            if text.endswith(("T", "ᵀ")) and self.names.find(text[:-1]) is not None:
-                found, turned = self.names.find(text[:-1]), True
-            else:
-                self.place = start
+        read = self.place
+        # δ^{(1)T}: the transpose stands in the same braces.
+        self.place = start
+        script = self.script() or ""
+        turned = (
+            len(script) > 1
+            and script.endswith(("T", "ᵀ"))
+            and self.names.find(word + script[:-1]) is not None
+        )
+        if turned:
+            found = self.names.find(word + script[:-1])
+        else:
+            self.place = start if found is None else read
         if found is None:
             return self.unnamed(token)
         end = self.tokens[self.place - 1].end

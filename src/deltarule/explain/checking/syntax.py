@@ -98,7 +98,7 @@ def indexed(term: Term) -> bool:
 
 
 _STRENGTH = {
-    "add": 1, "subtract": 1, "compare": 0, "negative": 2, "product": 3, "divide": 3, "over": 3, "power": 4,
+    "add": 1, "subtract": 1, "negative": 2, "product": 3, "divide": 3, "over": 3, "power": 4,
     "transpose": 4,
 }  # fmt: skip
 

@@ -69,11 +69,12 @@ function faceOf(item) {
   return { title, letters, below: [value.name, title].includes(value.label) ? "" : value.label };
 }
 
-function nodeSize(item, lines) {
+function nodeSize(item, lines, across) {
   const { title, below } = faceOf(item);
   const button = hasInside(item) ? 22 : 0;
   const width = Math.max(textWidth(title, 13) + 26 + button, below ? textWidth(below, 11) + 20 : 0, 38);
-  return [Math.min(width, 190), Math.max(below ? 44 : 36, 15 * lines + 6)];
+  const height = below ? 44 : 36, room = 15 * lines + 6;
+  return across ? [Math.min(width, 190), Math.max(height, room)] : [Math.max(Math.min(width, 190), room), height];
 }
 
 function fullName(item) {

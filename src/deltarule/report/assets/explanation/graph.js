@@ -38,7 +38,7 @@ function buildGraph(pane) {
     tell("opened", null);
   }
 
-  const sceneOf = (across) => place(data.layout, nodeSize, state.opened, { across, room: across ? roomFor : () => 58 });
+  const sceneOf = (across) => place(data.layout, (item, lines) => nodeSize(item, lines, across), state.opened, { across, room: across ? roomFor : () => 58 });
 
   // From left to right, as one draws by hand, unless the other way shows it much larger.
   function suitsAcross() {

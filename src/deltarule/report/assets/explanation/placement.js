@@ -1,7 +1,7 @@
 // The coordinates of the drawing, from the layout of the data and the sizes of nodes. It is placement.py again,
 // as groups open and close here: the same rules and the same numbers, which a test compares.
 
-const NARROW = 24, BETWEEN = 16, LINE = 10, BORDER = 14, HEADER = 26, STRAIGHT = 6, LEAF = 0.01, ENDS = 16, RESULTS = 46;
+const NARROW = 24, BETWEEN = 16, LINE = 10, BORDER = 14, HEADER = 26, STRAIGHT = 6, LEAF = 0.01, ENDS = 16, RESULTS_BELOW = 46, RESULTS_BESIDE = 78;
 const SWEEPS = ["reads", "users", "reads", "users", "both", "both"];
 const isPoint = (item) => /^(way|in|out):/.test(item);
 
@@ -35,7 +35,7 @@ function place(layout, size, opened, { across = true, room = () => 60 } = {}) {
   function itemOf({ item: name, rank, reads }, links) {
     // Of several results each is written beside its own line.
     const results = new Set(links.map(([, value]) => value)).size;
-    const lines = Math.max(reads.length, results > 1 ? 3 * results : 0);
+    const lines = Math.max(reads.length, results > 1 ? (across ? 3 : 5) * results : 0);
     const inner = opened.has(name) && layout[name]?.length ? blockOf(name) : null;
     let length, breadth;
     if (inner) {
@@ -124,7 +124,7 @@ function place(layout, size, opened, { across = true, room = () => 60 } = {}) {
   function leavingAt(item, value) {
     if (item.inner) return inside(item)[1] + (item.inner.leaves.get(value) ?? item.inner.breadth / 2) - item.across;
     const leavers = leaving(item);
-    return spread(leavers.indexOf(value), leavers.length, item.breadth, RESULTS);
+    return spread(leavers.indexOf(value), leavers.length, item.breadth, across ? RESULTS_BELOW : RESULTS_BESIDE);
   }
 
   function portsOf(block, item) {
