@@ -50,7 +50,7 @@ def value_of(equation: Equation) -> np.ndarray:
         (a * 1, "a"),
         (a / 1, "a"),
         (a**1, "a"),
-        (-(-a), "a"),
+        (function("negative", -a), "a"),
         (Number(2) * Number(3) * a, r"6 \, a"),
         (0.5 * (2 * a), "a"),
         ((2 * a) * (3 * b), r"6 \, a \, b"),
@@ -73,7 +73,7 @@ def test_what_a_person_would_leave_out(before, after):
         (2 * a) * (3 * b) - (-(a * 4)) / b,
         -((-a) * (-(b * 2))),
         (0.5 * (a * 2)) / (1 * b),
-        where(function("greater", a, 0), -(-a), 0.5 * (Number(1) / 4 * b)),
+        where(function("greater", a, 0), function("negative", -a), 0.5 * (Number(1) / 4 * b)),
     ],
 )
 def test_simplified_formulas_mean_the_same(expression):
@@ -114,7 +114,9 @@ def test_sums_get_letters_of_their_own():
 def test_names_are_replaced_at_once():
     line = renamed(Equation(y, a - b), {"a": "b", "b": "a", "y": "z"})
     assert latex(line.right) == "b - a" and defined_by(line) == ["z"]
-    assert latex(renamed(Equation(y[i, j], a[i, j] * b[i, j]), {"a": 1.0}).right) == r"1 \, b_{ij}".replace(r"1 \, ", "")
+    assert latex(renamed(Equation(y[i, j], a[i, j] * b[i, j]), {"a": 1.0}).right) == r"1 \, b_{ij}".replace(
+        r"1 \, ", ""
+    )
 
 
 def test_loops_are_lines_too():

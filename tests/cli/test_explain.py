@@ -25,7 +25,9 @@ def test_an_example_in_the_terminal():
     assert "q = x + y" in result.output and "∂f/∂x = ∂f/∂q" in result.output
 
 
-@pytest.mark.parametrize(("ending", "starts"), [("tex", "\\documentclass"), ("md", "# "), ("svg", "<svg"), ("txt", "")])
+@pytest.mark.parametrize(
+    ("ending", "starts"), [("tex", "\\documentclass"), ("md", "# "), ("svg", "<svg"), ("txt", "")]
+)
 def test_the_ending_says_the_form(tmp_path, ending, starts):
     output = tmp_path / f"net.{ending}"
     assert call("explain", "--example", "linear", "--output", output).exit_code == OK

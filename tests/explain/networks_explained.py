@@ -24,7 +24,9 @@ def _squares(model: Any, *shape: int, **options: Any) -> Tensor:
 
 
 def _multi_layer_perceptron() -> Tensor:
-    return _squares(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 4), nn.Sigmoid(), nn.Linear(4, 2)), 3, 3)
+    return _squares(
+        nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 4), nn.Sigmoid(), nn.Linear(4, 2)), 3, 3
+    )
 
 
 def _classifier() -> Tensor:
@@ -50,7 +52,10 @@ def _lenet() -> Tensor:
 
 def _recurrent(layer: Callable[..., Any], **options: Any) -> Callable[[], Tensor]:
     def build() -> Tensor:
-        recurrent, output = layer(2, 3, batch_first=True, **options), nn.Linear(6 if options.get("bidirectional") else 3, 2)
+        recurrent, output = (
+            layer(2, 3, batch_first=True, **options),
+            nn.Linear(6 if options.get("bidirectional") else 3, 2),
+        )
         for module in (recurrent, output):
             module.astype("float64")
         sequence, _ = recurrent(numbers(2, 3, 2, requires_grad=False))
@@ -99,7 +104,11 @@ def _tied() -> Tensor:
 
 def _normalised() -> Tensor:
     return _squares(
-        nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2)), 4, 2, 4, 4
+        nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2)),
+        4,
+        2,
+        4,
+        4,
     )
 
 

@@ -13,7 +13,11 @@ from tests.explain.networks_explained import MODELS, numbers
 from tests.operations.cases import CASES
 from tests.operations.harness import outputs_of, weights_for
 
-ELEMENTWISE = [case for case in CASES if case.name in {"tanh", "exp", "multiply", "divide", "maximum", "sigmoid", "gelu", "where", "pow"}]
+ELEMENTWISE = [
+    case
+    for case in CASES
+    if case.name in {"tanh", "exp", "multiply", "divide", "maximum", "sigmoid", "gelu", "where", "pow"}
+]
 
 
 @pytest.mark.parametrize("case", ELEMENTWISE, ids=str)
@@ -26,7 +30,9 @@ def test_upstream_times_local_is_the_contribution(case):
             if local is not None and step.upstream[0] is not None:
                 assert np.allclose(step.upstream[0] * local, contribution, 1e-9, 1e-12)
                 compared += 1
-    whole = [value for value in trace.values if value.gradient is not None and value.array.shape == output.shape]
+    whole = [
+        value for value in trace.values if value.gradient is not None and value.array.shape == output.shape
+    ]
     assert compared or len(whole) <= 1
 
 

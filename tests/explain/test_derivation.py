@@ -1,4 +1,4 @@
-"""Formulas against the engine: of every operation and of whole models, at the top and inside of opened groups."""
+"""Formulas against the engine: of every operation and of whole models, at the top and inside of groups."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ def test_whole_models_are_what_their_formulas_say(name):
     assert wrong(MODELS[name]()) == []
 
 
-@pytest.mark.parametrize("name", ["multi-layer perceptron", "LeNet", "RNN", "GRU", "LSTM", "transformer layer"])
+@pytest.mark.parametrize(
+    "name", ["multi-layer perceptron", "LeNet", "RNN", "GRU", "LSTM", "transformer layer"]
+)
 def test_both_forms_of_every_gradient_of_a_parameter_were_compared(name):
     explanation = explained(name)
     derivation, trace = explanation.derivation, explanation.trace

@@ -505,6 +505,26 @@ def test_right_ones_are_not_blamed(name):
     assert check.reference_error < 1e-6
 
 
+def test_scalars():
+    def f(x, y, z):
+        return (x + y) * z
+
+    check = check_derivation(f, lambda x, y, z: (z, z, x + y), -2.0, 5.0, -4.0)
+    assert check.right and check.reference_error < 1e-6
+    check = check_derivation(f, lambda x, y, z: (z, -z, x + y), -2.0, 5.0, -4.0)
+    assert [(cause.kind, cause.terms) for cause in check.causes] == [("sign", ("y",))]
+    check = check_derivation(dr.tanh, lambda g, y: g * (1 - y), 0.5)
+    assert check.causes[0].kind == "missing_square" and check.examples[0].lines
+    check = check_derivation(f, {"x": "z", "y": "z", "z": "x - y"}, -2.0, 5.0, -4.0)
+    assert check.causes[0].kind == "summand_sign" and check.causes[0].corrected == "∂L/∂z = x + y"
+    assert "Mistake 1" in check.text() and check.svg()
+
+
+def test_arrays_without_elements():
+    with pytest.raises(ArgumentError, match=r"x has shape \(0, 3\): there are no elements to compare"):
+        check_derivation(dr.tanh, lambda g, x: g, np.zeros((0, 3)))
+
+
 def test_every_claimed_gradient_is_a_term():
     check = check_derivation(dr.linear, Affine, X, W, B)
     assert [term.name for term in check.terms] == ["x", "weight", "bias"]

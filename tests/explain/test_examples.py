@@ -82,7 +82,9 @@ def test_the_linear_layer():
 
 
 def test_max_pooling_routes():
-    assert gradient("max-pooling", "x").tolist() == [[[[0, 0, 0, 0], [1, 0, 0, 2], [0, 0, 4, 0], [0, 3, 0, 0]]]]
+    assert gradient("max-pooling", "x").tolist() == [
+        [[[0, 0, 0, 0], [1, 0, 0, 2], [0, 0, 4, 0], [0, 3, 0, 0]]]
+    ]
 
 
 def test_convolution():
@@ -93,7 +95,7 @@ def test_convolution():
 
 
 def test_no_such_example():
-    with pytest.raises(ArgumentError, match="explain: there is no example 'lstn'. Did you mean lstm?"):
+    with pytest.raises(ArgumentError, match=r"explain: there is no example 'lstn'\. Did you mean lstm\?"):
         example("lstn")
     with pytest.raises(ArgumentError, match="There are: graph, sigmoid-neuron"):
         example("")

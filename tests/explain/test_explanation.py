@@ -66,8 +66,6 @@ def test_notebooks():
     assert latex is not None and latex.startswith("$$\\begin{aligned}") and "&=" in latex
 
 
-
-
 def test_pages_hold_no_address():
     page = dr.explain.example("mlp-cross-entropy").html()
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#|data:)[^"']+""", page)

@@ -62,7 +62,11 @@ def test_a_group_without_a_formula_is_explained_by_its_inside():
     x = numbers(3)
     for most_steps in (0, 1000):
         explanation = dr.explain(own(_Product, x).sum(), names={"x": x}, most_steps=most_steps)
-        assert [step.operation for step in explanation.derivation.notation.steps] == ["sigmoid", "multiply", "sum"]
+        assert [step.operation for step in explanation.derivation.notation.steps] == [
+            "sigmoid",
+            "multiply",
+            "sum",
+        ]
         assert explanation.largest_error < 1e-12
     assert dr.explain.derive(own(_Product, x).sum()).largest_error < 1e-12
 
@@ -90,7 +94,12 @@ def test_what_a_group_reads_may_be_used_outside_of_it():
     explanation = dr.explain((dr.sigmoid(x) * x + x).sum(), names={"x": x})
     assert explanation.largest_error < 1e-12
     group = next(step for step in explanation.trace.steps if step.operation == "sigmoid")
-    level = Level(explanation.trace, explanation.notation, [explanation.trace.steps[each] for each in group.children], group)
+    level = Level(
+        explanation.trace,
+        explanation.notation,
+        [explanation.trace.steps[each] for each in group.children],
+        group,
+    )
     name = level.gradient(group.inputs[0])
     assert name != explanation.notation.gradient(group.inputs[0])
     assert np.array_equal(level.arrays()[name], group.contributions[0])
@@ -107,7 +116,9 @@ def test_the_same_numbers_at_every_granularity():
                     continue
                 parts = [
                     contribution
-                    for step, place in trace.uses(trace.values[number], [trace.steps[each] for each in group.children])
+                    for step, place in trace.uses(
+                        trace.values[number], [trace.steps[each] for each in group.children]
+                    )
                     if (contribution := step.contributions[place] if step.contributions else None) is not None
                 ]
                 assert np.allclose(sum(parts), expected, 1e-9, 1e-12), (name, group.operation)

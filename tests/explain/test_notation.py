@@ -1,4 +1,4 @@
-"""One symbol for every value: letters of the lectures, names of users, and names that are meant to do harm."""
+"""One symbol for every value: letters of the lectures, names of users, and names meant to do harm."""
 
 from __future__ import annotations
 
@@ -128,7 +128,19 @@ def test_every_sign_can_be_typeset(name):
 def test_letters_of_a_network():
     notation = Notation(Trace(MODELS["multi-layer perceptron"]()))
     top = [notation.signs[value.number] for value in notation.trace.values if value.parent is None]
-    assert [sign.identifier for sign in top][:11] == ["x", "W1", "b1", "a1", "h1", "W2", "b2", "a2", "h2", "W3", "b3"]
+    assert [sign.identifier for sign in top][:11] == [
+        "x",
+        "W1",
+        "b1",
+        "a1",
+        "h1",
+        "W2",
+        "b2",
+        "a2",
+        "h2",
+        "W3",
+        "b3",
+    ]
     assert [sign.whole for sign in top][:5] == ["X", "W^{(1)}", "b^{(1)}", "A^{(1)}", "H^{(1)}"]
     assert notation.layers == 3 and sorted(notation.deltas.values()) == [1, 2, 3]
     assert notation.gradient(next(iter(notation.deltas))) == "delta1"
@@ -143,7 +155,9 @@ def test_names_of_users_come_before_letters():
     """q would be the letter of the first result, were it not taken."""
     x, q = numbers(), numbers(seed=1)
     notation = Notation(Trace((x * 2.0) * q, names={"x": x, "q": q}))
-    assert [notation.signs[value.number].identifier for value in notation.trace.values if value.kind == "result"] == [
+    assert [
+        notation.signs[value.number].identifier for value in notation.trace.values if value.kind == "result"
+    ] == [
         "u",
         "L",
     ]
@@ -194,7 +208,9 @@ def test_letters_of_names(label, ndim, expected):
 
 
 def test_programs_print_and_load_under_any_names():
-    leaves = {name: numbers(30, 30, seed=number) for number, name in enumerate(("print", "arrays", "np", "L"))}
+    leaves = {
+        name: numbers(30, 30, seed=number) for number, name in enumerate(("print", "arrays", "np", "L"))
+    }
     program = program_of(derive(sum(leaf.sum() for leaf in leaves.values()), names=leaves))
     assert program.file
     assert program.run()

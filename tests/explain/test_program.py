@@ -27,9 +27,11 @@ found = {}
 for name in json.loads(sys.argv[1]):
     os.chdir(name)
     space = runpy.run_path("program.py")
-    found[name] = {key: value for key, value in space.items() if key.startswith(("grad_", "delta")) or key == "L"}
+    for key, value in space.items():
+        if key.startswith(("grad_", "delta")) or key == "L":
+            found[f"{name}|{key}"] = value
 import numpy as np
-np.savez("../found.npz", **{f"{name}|{key}": value for name, each in found.items() for key, value in each.items()})
+np.savez("../found.npz", **found)
 """
 
 
@@ -45,7 +47,10 @@ def ran(tmp_path_factory):
         program_of(derivations[name]).save(place / "program.py")
     places = [str(folder / name.replace(" ", "_")) for name in MODELS]
     result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", RUNNER, json.dumps(places)], capture_output=True, text=True, cwd=folder
+        [sys.executable, "-W", "error", "-c", RUNNER, json.dumps(places)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
     )
     assert result.returncode == 0, result.stderr[-2000:]
     assert "L = " in result.stdout
@@ -69,7 +74,11 @@ def test_programs_of_models_by_themselves(name, ran):
         scale = np.max(np.abs(value.gradient), initial=1e-3)
         assert np.max(np.abs(found[key] - value.gradient), initial=0.0) <= 1e-10 * max(scale, 1.0), key
         compared += value.kind == "parameter" or value.made_by is None
-    wanted = [each for each in derivation.trace.values if each.gradient is not None and each.made_by is None and each.parent is None]
+    wanted = [
+        each
+        for each in derivation.trace.values
+        if each.gradient is not None and each.made_by is None and each.parent is None
+    ]
     assert compared >= len(wanted) > 0
     assert np.allclose(found[name, "L"], derivation.trace.values[derivation.trace.loss].array, 1e-10, 0)
 
@@ -111,12 +120,19 @@ def test_large_programs_read_theirs_from_a_file(tmp_path):
 
 def test_a_program_ends_in_py(tmp_path):
     program = program_of(derive((numbers(2) * 2.0).sum()))
-    with pytest.raises(ArgumentError, match="path expects a name that ends in .py, got 'net.txt'"):
+    with pytest.raises(ArgumentError, match=r"path expects a name that ends in \.py, got 'net\.txt'"):
         program.save(tmp_path / "net.txt")
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("loss", [lambda x: x.reshape((1, 1)).sum(), lambda x: dr.concat([x.reshape((1,)), x.reshape((1,))]).sum(), lambda x: x * x])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x: x.reshape((1, 1)).sum(),
+        lambda x: dr.concat([x.reshape((1,)), x.reshape((1,))]).sum(),
+        lambda x: x * x,
+    ],
+)
 def test_numbers_without_axes(loss):
     x = numbers()
     found = program_of(derive(loss(x), names={"x": x})).run()

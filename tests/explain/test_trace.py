@@ -23,7 +23,13 @@ def test_gradients_are_those_of_the_engine(name):
     loss = MODELS[name]()
     graph = dr.Graph(loss)
     trace = Trace(loss)
-    expected = dict(zip((id(value.array.base if value.array.base is not None else value.array) for value in graph.values), graph.gradients(), strict=True))
+    expected = dict(
+        zip(
+            (id(value.array.base if value.array.base is not None else value.array) for value in graph.values),
+            graph.gradients(),
+            strict=True,
+        )
+    )
     seen = 0
     for value in trace.values:
         base = value.array.base if value.array.base is not None else value.array
@@ -40,7 +46,9 @@ def test_contributions_add_up_to_the_gradient(name, traces):
     for value in trace.values:
         if value.parent is not None or value.gradient is None or value.number == trace.loss:
             continue
-        parts = [step.contributions[position] for step, position in trace.uses(value, top) if step.contributions]
+        parts = [
+            step.contributions[position] for step, position in trace.uses(value, top) if step.contributions
+        ]
         total = sum(part for part in parts if part is not None)
         assert np.allclose(total, value.gradient, 1e-12, 1e-14), value
 

@@ -95,7 +95,9 @@ def test_chinese_throughout(derivations):
 
 
 def test_text(derivations):
-    assert derivations["multi-layer perceptron"].text().splitlines()[0].startswith("Every formula was evaluated")
+    assert (
+        derivations["multi-layer perceptron"].text().splitlines()[0].startswith("Every formula was evaluated")
+    )
     lines = derivations["multi-layer perceptron"].text().splitlines()
     for part in ("Forward", "Backward: the error terms", "Gradients"):
         assert part in lines

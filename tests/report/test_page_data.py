@@ -49,7 +49,10 @@ def test_everything_that_is_named_is_there(name, pages):
 def test_errors_stand_beside_formulas(name, pages):
     found = [each["error"] for each in pages[name]["equations"] if each["error"] is not None]
     assert found and max(found) < 1e-6
-    assert pages[name]["largestError"] == pytest.approx(max(found), rel=0.5) or max(found) <= pages[name]["largestError"]
+    assert (
+        pages[name]["largestError"] == pytest.approx(max(found), rel=0.5)
+        or max(found) <= pages[name]["largestError"]
+    )
 
 
 @pytest.mark.parametrize("name", CHOSEN)
@@ -57,7 +60,9 @@ def test_every_operation_has_its_formulas(name, pages):
     data = pages[name]
     top = [step for step in data["steps"] if step["parent"] is None]
     assert all(step["forward"] for step in top)
-    assert all(step["backward"] for step in top if any(each is not None for each in step["contributions"] or [1]))
+    assert all(
+        step["backward"] for step in top if any(each is not None for each in step["contributions"] or [1])
+    )
 
 
 @pytest.mark.parametrize("name", CHOSEN)
@@ -80,7 +85,9 @@ def test_upstream_times_local():
         if step["elementwise"] and step["local"]:
             for local, contribution in zip(step["local"], step["contributions"], strict=True):
                 if local is not None:
-                    assert math.isclose(step["upstream"][0]["values"] * local["values"], contribution["values"])
+                    assert math.isclose(
+                        step["upstream"][0]["values"] * local["values"], contribution["values"]
+                    )
 
 
 def test_small_arrays_are_exact():
@@ -110,7 +117,14 @@ def test_huge_arrays_are_small_pictures():
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros((0, 3)), np.array([np.nan, np.inf, -np.inf]), np.array(np.nan), np.array([True, False]), np.arange(3)]
+    "array",
+    [
+        np.zeros((0, 3)),
+        np.array([np.nan, np.inf, -np.inf]),
+        np.array(np.nan),
+        np.array([True, False]),
+        np.arange(3),
+    ],
 )
 def test_odd_arrays_are_json(array):
     record = PageArrays([array.size]).written(array)

@@ -1,4 +1,4 @@
-"""The arithmetic of one step back: upstream times local gradient, and what adds up where a value is used twice."""
+"""The arithmetic of one step back: upstream times local gradient, and what adds up at a branch."""
 
 from __future__ import annotations
 
@@ -72,10 +72,11 @@ def shares(trace: Trace, value: Value, steps: Sequence[Step]) -> list[Share]:
     >>> import deltarule as dr
     >>> x = dr.tensor(3.0, requires_grad=True)
     >>> trace = Trace(x * x + x)
-    >>> [(each.contribution.item(), round(each.share, 2)) for each in shares(trace, trace.values[0], trace.steps)]
+    >>> found = shares(trace, trace.values[0], trace.steps)
+    >>> [(each.contribution.item(), round(each.share, 2)) for each in found]
     [(3.0, 0.43), (3.0, 0.43), (1.0, 0.14)]
     """
-    parts = []
+    parts: list[tuple[int, int, Array]] = []
     for step, position in trace.uses(value, steps):
         contribution = step.contributions[position] if step.contributions else None
         if contribution is not None:
@@ -83,6 +84,6 @@ def shares(trace: Trace, value: Value, steps: Sequence[Step]) -> list[Share]:
     sizes = [float(np.sum(np.abs(contribution), dtype=np.float64)) for _, _, contribution in parts]
     total = sum(sizes)
     return [
-        Share(*part, size / total if total > 0 else 1 / len(parts))
-        for part, size in zip(parts, sizes, strict=True)
+        Share(step, position, contribution, size / total if total > 0 else 1 / len(parts))
+        for (step, position, contribution), size in zip(parts, sizes, strict=True)
     ]

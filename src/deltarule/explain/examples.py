@@ -1,6 +1,6 @@
 """The derivations of the lectures: each is a small computation, and all else follows from its record.
 
-    dr.explain.example("lstm").html("lstm.html")        deltarule explain --example lstm
+dr.explain.example("lstm").html("lstm.html")        deltarule explain --example lstm
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from deltarule.autodiff.recording import no_grad
 from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError
 from deltarule.explain.explanation import Explanation, explain
-from deltarule.nn.containers import Sequential
 from deltarule.nn.activation import Sigmoid, Tanh
+from deltarule.nn.containers import Sequential
 from deltarule.nn.convolution import Conv2d
-from deltarule.nn.shape import Flatten
 from deltarule.nn.linear import Linear
 from deltarule.nn.module import Module
 from deltarule.nn.pooling import MaxPool2d
 from deltarule.nn.recurrent import GRU, LSTM, RNN
-from deltarule.operations.attention import scaled_dot_product_attention
-from deltarule.operations.convolution import conv2d
-from deltarule.operations.functions import exp
+from deltarule.nn.shape import Flatten
 from deltarule.operations.activations import sigmoid
 from deltarule.operations.arithmetic import maximum
+from deltarule.operations.attention import scaled_dot_product_attention
+from deltarule.operations.convolution import conv2d
 from deltarule.operations.cross_entropy import cross_entropy
+from deltarule.operations.functions import exp
 from deltarule.operations.linear import linear
 from deltarule.operations.losses import mse_loss
 from deltarule.operations.pooling import max_pool2d
@@ -160,7 +160,9 @@ def _convolution() -> Explanation:
 
 
 def _max_pooling() -> Explanation:
-    leaves = _numbers(x=[[[[1.0, 3.0, 2.0, 0.0], [4.0, 2.0, 1.0, 5.0], [0.0, 1.0, 6.0, 2.0], [2.0, 3.0, 1.0, 4.0]]]])
+    leaves = _numbers(
+        x=[[[[1.0, 3.0, 2.0, 0.0], [4.0, 2.0, 1.0, 5.0], [0.0, 1.0, 6.0, 2.0], [2.0, 3.0, 1.0, 4.0]]]]
+    )
     y = max_pool2d(leaves["x"], 2)
     return explain(y, upstream=[[[[1.0, 2.0], [3.0, 4.0]]]], names={**leaves, "y": y})
 

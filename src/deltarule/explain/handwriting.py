@@ -37,7 +37,7 @@ def handwritten(line: Line, shapes: Shapes) -> Line:
     >>> from deltarule.autodiff.formula.latex import latex_lines
     >>> total = array_function("sum_to", Symbol("delta", 2), shape=(3,))
     >>> latex_lines([handwritten(Equation(Symbol("g", 1), total), {"delta": (5, 3)})], matrix=True)
-    ['g = \\\\operatorname{sum}_{0}\\\\left(\\\\mathit{delta}\\\\right)']
+    ['G = \\\\operatorname{sum}_{0}\\\\left(\\\\mathit{delta}\\\\right)']
     """
     if isinstance(line, Loop):
         return line

@@ -25,7 +25,7 @@ _MOST_GROUPS = 600
 
 @dataclass(frozen=True)
 class Inner:
-    """A name for a value inside a group; `name` is the one that the group's own formula has for it, if any."""
+    """A name for a value inside a group; `name` is what the group's own formula calls it, if anything."""
 
     value: int
     identifier: str
@@ -36,9 +36,7 @@ class Inner:
     layer: int = 0
 
 
-def names_inside(
-    trace: Trace, signs: Mapping[int, Sign], digits: Callable[[int], str]
-) -> Iterator[Inner]:
+def names_inside(trace: Trace, signs: Mapping[int, Sign], digits: Callable[[int], str]) -> Iterator[Inner]:
     """Names for values inside groups, outer groups first.
 
     signs   those that are given already
@@ -57,16 +55,16 @@ def _of_sequence(
 ) -> Iterator[Inner]:
     """Inputs and states of each step of an opened sequence."""
     sign = signs.get(step.outputs[0])
-    layer = digits(sign.layer) if sign else ""
+    layer = sign.layer if sign else 0
+    digit = digits(layer)
     for number in step.children:
         if number not in trace.times:
             continue
         cell, time = trace.steps[number], trace.times[number]
-        above = rf"({layer})\langle {time} \rangle" if layer else rf"\langle {time} \rangle"
+        above = rf"({digit})\langle {time} \rangle" if digit else rf"\langle {time} \rangle"
         for letter, value in [("x", cell.inputs[0]), *zip("hc", cell.outputs, strict=False)]:
             name = f"{letter}^{{{above}}}"
-            number = sign.layer if sign else 0
-            yield Inner(value, f"{letter}{layer}_t{time}", name, name, "step", layer=number)
+            yield Inner(value, f"{letter}{digit}_t{time}", name, name, "step", layer=layer)
 
 
 def _of_formula(trace: Trace, step: Step, layer: str) -> Iterator[Inner]:

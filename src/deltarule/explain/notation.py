@@ -76,7 +76,7 @@ class Notation:
 
     @property
     def called_inside(self) -> dict[int, tuple[int, str]]:
-        """Number of a value inside an opened group -> (the group, what the group's formula calls the value)."""
+        """Number of a value inside an opened group -> (the group, what its formula calls the value)."""
         return {number: key for key, number in self._inside.items()}
 
     def is_written(self, scalar: str, whole: str) -> bool:
@@ -228,9 +228,7 @@ class Notation:
                 return True
         return False
 
-    def _take(
-        self, value: Value, identifier: str, scalar: str, whole: str, role: str, layer: int
-    ) -> None:
+    def _take(self, value: Value, identifier: str, scalar: str, whole: str, role: str, layer: int) -> None:
         """A sign with the layer's number where there are several, and a further one where it is taken."""
         digits = self.digits(layer)
         number = 1

@@ -114,7 +114,7 @@ def program_of(derivation: Derivation) -> Program:
     home = {name: place for place, each in enumerate(statements) for name in each.defines}
     body: list[ProgramLine] = []
     part, place = "", 0
-    # Heads of loops define nothing: they belong to the statement of the line below. So this goes from the end.
+    # Heads of loops define nothing and belong to the statement of the line below: so this goes from the end.
     places = []
     for line in reversed(written):
         place = next((home[name] for name in line.defines if name in home), place)
@@ -167,7 +167,7 @@ def _load_line(file: str) -> str:
 
 
 def _literal(array: Array, *, bare: bool) -> str:
-    """An array as Python text, digit for digit; long rows are broken. bare: single elements as Python numbers."""
+    """An array as Python text, digit for digit, long rows broken. bare: single elements as Python numbers."""
     array = np.asarray(array)
     if array.ndim == 0 and bare:
         return _written(array)

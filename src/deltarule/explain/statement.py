@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from deltarule.autodiff.formula.expression import Equation, Line, Loop
 from deltarule.autodiff.formula.rewriting import (
@@ -61,7 +60,7 @@ class Statement:
         return None
 
 
-def tidy(line: Any) -> Any:
+def tidy(line: Line) -> Line:
     """A line as a person would write it: simplified, every sum with an index of its own."""
     line = with_expressions(line, simplified)
     if isinstance(line, Loop):

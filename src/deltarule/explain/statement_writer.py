@@ -110,7 +110,7 @@ class StatementWriter:
         return identifier
 
     def _ending(self, stem: str, step: Step, *, own: bool) -> tuple[str, str]:
-        """What an intermediate's identifier ends in, and what stands above its letter; alike for its gradient.
+        """What an intermediate's identifier ends in, and what stands above its letter; its gradient's too.
 
         own   whether it is itself defined, so that no other may have its letter
         """
@@ -201,8 +201,8 @@ class StatementWriter:
                     yield target, _statement(kind, step, target, index, matrix, known)
                 else:
                     # Named apart, as further contributions come to the same value.
-                    known[answer] = f"{self.level.gradient(target)}_s{step.number}"
-                    written[id(matrix[-1])] = known[answer]
+                    part = f"{self.level.gradient(target)}_s{step.number}"
+                    known[answer] = written[id(matrix[-1])] = part
                     yield None, _statement("intermediate", step, None, index, matrix, known)
 
     def _handed_on(self, step: Step, number: int, name: str) -> Statement:
@@ -241,13 +241,10 @@ def _statement(
     matrix: tuple[Line, ...],
     names: Mapping[str, str | float],
 ) -> Statement:
-    return Statement(
-        kind,
-        (step.number,),
-        value,
-        tuple(tidy(renamed(line, names)) for line in index),
-        tuple(tidy(renamed(line, names)) for line in matrix),
-    )
+    def written(line: Line) -> Line:
+        return tidy(renamed(line, names))
+
+    return Statement(kind, (step.number,), value, tuple(map(written, index)), tuple(map(written, matrix)))
 
 
 def _defined(lines: Sequence[Line]) -> list[str]:

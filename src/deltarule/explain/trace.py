@@ -308,7 +308,7 @@ class Trace:
 
 
 def states_formula(operation: Operation) -> bool:
-    """Whether an operation has a formula of its own; checkpoints and groups without one are known by their inside."""
+    """Whether an operation has a formula; checkpoints and groups without one are known by their inside."""
     return type(operation).formula is not Operation.formula and not operation.reopens
 
 

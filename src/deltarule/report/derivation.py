@@ -1,4 +1,4 @@
-"""Shows a Derivation: forward, the δ recursion and the gradients, in both forms, with the error of each line."""
+"""Shows a Derivation: forward, the δ recursion and the gradients, in both forms, with their errors."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from deltarule.report.plain import plain
 from deltarule.report.tex import tex_document, tex_equations, tex_escape
 from deltarule.report.words import Words
 
+
 def parts(derivation: Derivation) -> list[tuple[str, Sequence[Statement]]]:
     """(key of the heading, statements) of the three parts."""
     return [
@@ -30,9 +31,7 @@ def parts(derivation: Derivation) -> list[tuple[str, Sequence[Statement]]]:
 def lines_of(derivation: Derivation, statement: Statement, words: Words, *, matrix: bool) -> list[str]:
     """A statement as lines of LaTeX, its words in the language of the report."""
     lines = statement.written if matrix else statement.index
-    return [
-        in_language(line, words) for line in latex_lines(lines, matrix=matrix, names=derivation.names)
-    ]
+    return [in_language(line, words) for line in latex_lines(lines, matrix=matrix, names=derivation.names)]
 
 
 def formulas(derivation: Derivation) -> list[str]:
@@ -76,7 +75,9 @@ def _equations(derivation: Derivation, statements: Sequence[Statement], words: W
     rows = []
     for statement in statements:
         index, matrix = (
-            joined(*(mathml(line, display=True) for line in lines_of(derivation, statement, words, matrix=form)))
+            joined(
+                *(mathml(line, display=True) for line in lines_of(derivation, statement, words, matrix=form))
+            )
             for form in (False, True)
         )
         rows.append((index, matrix, _error(statement, words)))
@@ -125,7 +126,9 @@ def markdown(derivation: Derivation, words: Words, *, level: int = 1) -> str:
         pieces.append(f"{head}# {words(heading)}")
         for statement in statements:
             for matrix in (False, True):
-                pieces += [f"$$\n{line}\n$$" for line in lines_of(derivation, statement, words, matrix=matrix)]
+                pieces += [
+                    f"$$\n{line}\n$$" for line in lines_of(derivation, statement, words, matrix=matrix)
+                ]
             pieces.append(f"{words('derivation.error')}: {_error(statement, words)}")
     pieces.append(f"{head}# {words('derivation.legend')}")
     heads = ("derivation.symbol", "derivation.meaning", "derivation.shape", "derivation.name")

@@ -192,6 +192,8 @@ def _room(values: Mapping[int, Mapping[str, Any]], across: bool, item: str, leav
     if not across:
         return 58.0
     texts = ["".join(part for part, _ in row) for each in leaving for row in _rows(values[each], item)]
+    gradients = [values[each].get("gradient") for each in leaving]
+    texts += [amount(each) for each in gradients if each is not None]
     return max((text_width(text, _SMALL) for text in texts), default=0.0) + 34
 
 

@@ -1,9 +1,10 @@
-"""Arrays as a page holds them: whole where there is room, else statistics, a thumbnail and the largest elements."""
+"""Arrays as a page holds them: whole where there is room, else statistics, a thumbnail, largest elements."""
 
 from __future__ import annotations
 
 import base64
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,11 @@ class PageArrays:
         if array is None:
             return None
         array = np.asarray(array)
-        record: dict[str, Any] = {"shape": list(array.shape), "dtype": str(array.dtype), "stats": _stats(array)}
+        record: dict[str, Any] = {
+            "shape": list(array.shape),
+            "dtype": str(array.dtype),
+            "stats": _stats(array),
+        }
         if array.size <= FEW:
             record["values"] = _plain(array)
         elif array.size <= self._limit and array.size <= self._room:
@@ -84,7 +89,7 @@ def _thumb(array: Array) -> dict[str, Any]:
     for axis in (0, 1):
         parts = min(_THUMB, matrix.shape[axis])
         edges = np.linspace(0, matrix.shape[axis], parts + 1).astype(int)
-        pieces = [matrix.take(range(start, stop), axis) for start, stop in zip(edges, edges[1:], strict=False)]
+        pieces = [matrix.take(range(start, stop), axis) for start, stop in pairwise(edges)]
         lines = []
         for piece in pieces:
             high, low = piece.max(axis), piece.min(axis)
@@ -98,4 +103,6 @@ def _largest(array: Array) -> list[list[Any]]:
     flat = np.abs(np.nan_to_num(array.astype(np.float64))).ravel()
     chosen = np.argpartition(flat, -_LARGEST)[-_LARGEST:]
     ordered = chosen[np.argsort(-flat[chosen], kind="stable")]
-    return [[[int(each) for each in np.unravel_index(at, array.shape)], float(array.flat[at])] for at in ordered]
+    return [
+        [[int(each) for each in np.unravel_index(at, array.shape)], float(array.flat[at])] for at in ordered
+    ]

@@ -57,7 +57,8 @@ def sections_of(parts: Sequence[Part], level: int = 2) -> list[Markup]:
             *(tag("p", sentence) for sentence in part.sentences),
             *(mathml(formula.replace("&=", "="), display=True) for formula in part.formulas),
             table(part.table.header, part.table.rows) if part.table and part.table.rows else None,
-            *part.pictures,
+            # Side by side where the page is wide enough.
+            tag("div", *part.pictures, class_="charts") if part.pictures else None,
         ]
         sections.append(
             section(part.heading, *children, level=level) if part.heading else tag("section", *children)

@@ -163,7 +163,9 @@ class _Writer:
         if any(isinstance(factor, Number) and factor.value == 0 for factor in factors):
             return "0", ATOM
         # A sum comes last, as everything behind its sign belongs to it.
-        factors.sort(key=lambda factor: 2 if isinstance(factor, Reduction) else not isinstance(factor, Number))
+        factors.sort(
+            key=lambda factor: 2 if isinstance(factor, Reduction) else not isinstance(factor, Number)
+        )
         if not factors:
             return "1", ATOM
         if len(factors) == 1:
@@ -202,7 +204,7 @@ class _Writer:
         return ", ".join(each.removeprefix(r"\left[").removesuffix(r"\right]") for each in stated)
 
     def _is_raisable(self, symbol: Symbol) -> bool:
-        """Whether the T of a transpose can stand beside the number of a layer: not at fractions and powers."""
+        """Whether a T can stand above, beside the number of a layer: not at fractions and powers."""
         text = self._unmarked_symbol(symbol.name, "", whole=True)
         return self.matrix and r"\frac" not in text and ("^" not in text or ")}" in text)
 
@@ -279,7 +281,7 @@ def raised(latex: str, above: str) -> str:
         return latex
     found = re.search(r"\^(\{.*?\}(?=_|$)|[^{_])", latex)
     if found:
-        exponent = found.group(1).removeprefix("{").removesuffix("}") 
+        exponent = found.group(1).removeprefix("{").removesuffix("}")
         return f"{latex[: found.start()]}^{{{exponent}{above}}}{latex[found.end() :]}"
     head, separator, below = latex.partition("_")
     return f"{head}^{{{above}}}{separator}{below}"

@@ -1,10 +1,10 @@
-"""Rewrites formulas: other names, other indices, one equation put into another, what a person would leave out."""
+"""Rewrites formulas: other names and indices, one equation put into another, noise left out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import overload
 
 from deltarule.autodiff.formula.expression import (
     LETTERS,
@@ -24,11 +24,10 @@ from deltarule.autodiff.formula.expression import (
 from deltarule.autodiff.formula.shapes import shape_of
 
 Shape = tuple[int, ...]
-AnyLine = TypeVar("AnyLine", Equation, Loop)
 
 
 def rebuilt(expression: Expression, change: Callable[[Expression], Expression]) -> Expression:
-    """The same tree with every direct part changed. The symbol of an element is changed too if it stays one."""
+    """The same tree with every direct part changed; the symbol of an element too, if it stays one."""
     if isinstance(expression, Function):
         return Function(expression.name, tuple(change(part) for part in expression.arguments))
     if isinstance(expression, ArrayFunction):
@@ -45,8 +44,12 @@ def rebuilt(expression: Expression, change: Callable[[Expression], Expression]) 
     return expression
 
 
-def renamed(line: AnyLine, names: Mapping[str, str | float]) -> AnyLine:
-    """A line with other names for its symbols; a number stands for a symbol that is this number everywhere."""
+@overload
+def renamed(line: Equation, names: Mapping[str, str | float]) -> Equation: ...
+@overload
+def renamed(line: Line, names: Mapping[str, str | float]) -> Line: ...
+def renamed(line: Line, names: Mapping[str, str | float]) -> Line:
+    """A line with other names for its symbols; a number stands for one that is this number everywhere."""
 
     def change(expression: Expression) -> Expression:
         if isinstance(expression, Symbol):
@@ -57,10 +60,16 @@ def renamed(line: AnyLine, names: Mapping[str, str | float]) -> AnyLine:
     return with_expressions(line, change)
 
 
-def with_expressions(line: AnyLine, change: Callable[[Expression], Expression]) -> AnyLine:
+@overload
+def with_expressions(line: Equation, change: Callable[[Expression], Expression]) -> Equation: ...
+@overload
+def with_expressions(line: Line, change: Callable[[Expression], Expression]) -> Line: ...
+def with_expressions(line: Line, change: Callable[[Expression], Expression]) -> Line:
     """A line whose expressions, of both sides, are changed."""
     if isinstance(line, Loop):
-        return Loop(line.index, tuple(with_expressions(each, change) for each in line.equations), line.reverse)
+        return Loop(
+            line.index, tuple(with_expressions(each, change) for each in line.equations), line.reverse
+        )
     return Equation(change(line.left), change(line.right))
 
 
@@ -97,7 +106,7 @@ def inlined(equation: Equation, definition: Equation) -> Equation | None:
                 impossible = True
                 return expression
             places = [change(index) for index in expression.indices]
-            own = {index: place for index, place in zip(left.indices, places, strict=True)}
+            own = dict(zip(left.indices, places, strict=True))
             return reindexed(definition.right, own)  # type: ignore[arg-type]
         if isinstance(expression, Symbol) and expression.name == name:
             if isinstance(left, Element):
@@ -214,7 +223,9 @@ def without_broadcasts(expression: Expression, shapes: Mapping[str, Shape]) -> E
         for position, part in enumerate(parts):
             if isinstance(part, ArrayFunction) and part.name == "broadcast_to":
                 # Without it the other operands have the shape alone.
-                spread = Function(expression.name, (*parts[:position], part.arguments[0], *parts[position + 1 :]))
+                spread = Function(
+                    expression.name, (*parts[:position], part.arguments[0], *parts[position + 1 :])
+                )
                 if whole is not None and _shape(spread, shapes) == whole:
                     return without_broadcasts(simplified(spread), shapes)
     return expression
@@ -248,7 +259,9 @@ def _is_negative(part: Expression) -> bool:
 def _sign_first(parts: tuple[Expression, ...]) -> Expression:
     """-(a b) for (-a) b, so that signs meet and cancel."""
     negative = sum(map(_is_negative, parts)) % 2
-    bare = [part.arguments[0] if isinstance(part, Function) and _is_negative(part) else part for part in parts]
+    bare = [
+        part.arguments[0] if isinstance(part, Function) and _is_negative(part) else part for part in parts
+    ]
     product = simplified(Function("multiply", tuple(bare)))
     return Function("negative", (product,)) if negative else product
 

@@ -26,9 +26,9 @@ def redrawn(problem: Problem, seed: int) -> Trial | None:
             scale = float(np.std(array)) or float(np.max(np.abs(array), initial=0.0)) or 1.0
             if careful:
                 # Near the given numbers, for functions that are not defined everywhere.
-                numbers[name] = array * generator.uniform(0.8, 1.2, array.shape)
+                numbers[name] = np.asarray(array * generator.uniform(0.8, 1.2, array.shape))
             else:
-                numbers[name] = generator.normal(0.0, min(max(scale, 0.3), 1.5), array.shape)
+                numbers[name] = np.asarray(generator.normal(0.0, min(max(scale, 0.3), 1.5), array.shape))
         trial = attempted(problem, numbers, seed)
         if trial is not None:
             return trial
@@ -77,7 +77,7 @@ def resized(
     for name, array in problem.start.items():
         shape = tuple(new(extent) for extent in array.shape)
         if name in problem.free:
-            numbers[name] = fill(name, shape)
+            numbers[name] = np.asarray(fill(name, shape), np.float64)
             continue
         if any(a > b for a, b in zip(shape, array.shape, strict=True)):
             return None

@@ -10,6 +10,7 @@ import numpy as np
 from deltarule.autodiff.formula.expression import Loop
 from deltarule.autodiff.formula.latex import latex_lines
 from deltarule.autodiff.tensor import Array
+from deltarule.errors import ArgumentError
 from deltarule.explain.checking.answers import Answers, read_claim
 from deltarule.explain.checking.arrays import blocks, close
 from deltarule.explain.checking.drawing import attempted, redrawn, square
@@ -18,7 +19,7 @@ from deltarule.explain.checking.formula_claim import FormulaClaim, Statement
 from deltarule.explain.checking.formula_parts import parts_of
 from deltarule.explain.checking.mending import read_well
 from deltarule.explain.checking.patterns import pattern_of
-from deltarule.explain.checking.problem import Problem, Trial, gates_of
+from deltarule.explain.checking.problem import WHO, Problem, Trial, gates_of
 from deltarule.explain.checking.searching import Finding, Search
 from deltarule.explain.checking.smallest import (
     Lines,
@@ -60,6 +61,13 @@ class Judge:
         names = self._names(given[0])
         self.claimed = names
         self.problem.claim(names)
+        empty = next((name for name in names if not self.problem.start[name].size), None)
+        if empty is not None:
+            raise ArgumentError(
+                WHO,
+                f"{empty} has shape {self.problem.start[empty].shape}: there are no elements to compare",
+                "Use arrays with elements.",
+            )
         for draw in range(0 if self.claim.fixed else _DRAWS):
             trial = redrawn(self.problem, self.seed + draw + 1)
             answer = None if trial is None else self.answers(trial)
@@ -128,7 +136,7 @@ class Judge:
         for offset in (-2, -1, 1, 2):
             numbers = dict(problem.start)
             for name, direction in directions.items():
-                numbers[name] = numbers[name] + offset * step * direction
+                numbers[name] = np.asarray(numbers[name] + offset * step * direction)
             moved = attempted(problem, numbers, trial.seed)
             if moved is None:
                 return None
@@ -136,7 +144,9 @@ class Judge:
             values.append(float(sum(np.sum(output._array * weight) for output, weight in pairs)))
         a, b, c, d = values
         slope = (a - 8 * b + 8 * c - d) / (12 * step)
-        return abs(slope - exact) / max(abs(exact), abs(slope), 1e-12)
+        # The parts of the slope may cancel.
+        scale = sum(float(np.sum(np.abs(trial.gradients[name] * each))) for name, each in directions.items())
+        return abs(slope - exact) / max(scale, abs(slope), 1e-12)
 
     # ---- examples and terms
 
@@ -218,7 +228,7 @@ class Judge:
             return ()
         scale = float(np.max(np.abs(right), initial=0.0)) or 1.0
         found = []
-        for gate, start, stop in blocks(gates_of(self.first), name, right.shape[0]):
+        for gate, start, stop in blocks(gates_of(self.first), name, len(right) if right.ndim else 0):
             error = float(np.max(np.abs(own[start:stop] - right[start:stop]))) / scale
             found.append(Block(gate, start, stop, error, error <= self.answers.tolerance))
         return tuple(found)

@@ -163,7 +163,7 @@ class FunctionProblem(Problem):
                         self._extra[name] = tensor
                         self.start[name] = tensor._array.astype(np.float64)
                         self.varied.append(name)
-        self.is_loss = len(outputs) == 1 and outputs[0].size == 1
+        self.is_loss = len(outputs) == 1 and outputs[0].ndim == 0
 
     def expected_order(self) -> list[str]:
         """Names in the order in which gradients are handed back: those asked for, else all floating ones."""
@@ -218,7 +218,7 @@ class RecordedProblem(Problem):
                 WHO, "the loss needs no gradient: nothing it was computed from has requires_grad=True"
             )
         self.loss = loss
-        self.is_loss = loss.size == 1
+        self.is_loss = loss.ndim == 0
         titles = {tensor: name for name, tensor in names.items() if isinstance(tensor, Tensor)}
         self.start, self.varied = {}, []
         self._leaves: dict[str, Tensor] = {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deltarule.errors import ArgumentError, MissingExtraError
+from deltarule.errors import ArgumentError
 from deltarule.explain.checking.names import Names
 from deltarule.explain.checking.parse import FUNCTIONS
 from deltarule.explain.checking.syntax import Term, call, number, product
@@ -32,7 +32,7 @@ def read_sympy(value: Any, names: Names) -> Term:
     element by element for an array of the same name.
     """
     if not is_sympy(value):
-        raise MissingExtraError(WHO, f"expected a SymPy expression, got {type(value).__name__}")
+        raise ArgumentError(WHO, f"expected a SymPy expression, got {type(value).__name__}")
     return _Reader(names).read(value)
 
 

@@ -76,7 +76,7 @@ def _kinks(
         for title in problem.free:
             array = numbers[title]
             scale = float(np.max(np.abs(array), initial=0.0)) or 1.0
-            numbers[title] = array + generator.normal(0.0, 1e-6 * scale, array.shape)
+            numbers[title] = np.asarray(array + generator.normal(0.0, 1e-6 * scale, array.shape))
         trial = attempted(problem, numbers, first.seed)
         given = None if trial is None else answers(trial)
         if trial is None or given is None or not close(given[name], trial.gradients[name], answers.tolerance):

@@ -81,20 +81,38 @@ WORDS = {
         "第 {layer} 层重置门作用之前的循环项",
     ),
     "derivation.inner.delta": ("error term of layer {layer}", "第 {layer} 层的误差项"),
-    "derivation.inner.delta_input": ("error term of the input gate, layer {layer}", "第 {layer} 层输入门的误差项"),
-    "derivation.inner.delta_forget": ("error term of the forget gate, layer {layer}", "第 {layer} 层遗忘门的误差项"),
-    "derivation.inner.delta_output": ("error term of the output gate, layer {layer}", "第 {layer} 层输出门的误差项"),
+    "derivation.inner.delta_input": (
+        "error term of the input gate, layer {layer}",
+        "第 {layer} 层输入门的误差项",
+    ),
+    "derivation.inner.delta_forget": (
+        "error term of the forget gate, layer {layer}",
+        "第 {layer} 层遗忘门的误差项",
+    ),
+    "derivation.inner.delta_output": (
+        "error term of the output gate, layer {layer}",
+        "第 {layer} 层输出门的误差项",
+    ),
     "derivation.inner.delta_candidate": (
         "error term of the candidate, layer {layer}",
         "第 {layer} 层候选状态的误差项",
     ),
-    "derivation.inner.delta_reset": ("error term of the reset gate, layer {layer}", "第 {layer} 层重置门的误差项"),
-    "derivation.inner.delta_update": ("error term of the update gate, layer {layer}", "第 {layer} 层更新门的误差项"),
+    "derivation.inner.delta_reset": (
+        "error term of the reset gate, layer {layer}",
+        "第 {layer} 层重置门的误差项",
+    ),
+    "derivation.inner.delta_update": (
+        "error term of the update gate, layer {layer}",
+        "第 {layer} 层更新门的误差项",
+    ),
     "derivation.inner.delta_recalled": (
         "error term of what the reset gate lets through, layer {layer}",
         "第 {layer} 层循环项的误差项",
     ),
-    "derivation.inner.delta_ih": ("error terms on the input side, layer {layer}", "第 {layer} 层输入侧的误差项"),
+    "derivation.inner.delta_ih": (
+        "error terms on the input side, layer {layer}",
+        "第 {layer} 层输入侧的误差项",
+    ),
     "derivation.inner.delta_hh": (
         "error terms on the recurrent side, layer {layer}",
         "第 {layer} 层循环侧的误差项",
@@ -102,8 +120,14 @@ WORDS = {
     "derivation.inner.grad_query": ("query of each head", "各注意力头的查询"),
     "derivation.inner.grad_key": ("key of each head", "各注意力头的键"),
     "derivation.inner.grad_value": ("value of each head", "各注意力头的值"),
-    "derivation.inner.scores": ("scores: how well each key matches each query", "得分：每个键与每个查询的匹配程度"),
-    "derivation.inner.weights": ("attention weights: the softmax of the scores", "注意力权重：得分的 softmax"),
+    "derivation.inner.scores": (
+        "scores: how well each key matches each query",
+        "得分：每个键与每个查询的匹配程度",
+    ),
+    "derivation.inner.weights": (
+        "attention weights: the softmax of the scores",
+        "注意力权重：得分的 softmax",
+    ),
     "derivation.inner.shares": ("error term of the scores", "得分的误差项"),
     "derivation.inner.mean": ("mean", "均值"),
     "derivation.inner.variance": ("variance", "方差"),

@@ -92,7 +92,8 @@ const spokenName = (item) => (item.startsWith("value:") ? fullName(item) : `${it
 // The length of line that what is written beside it needs.
 function roomFor(item, leaving) {
   const texts = leaving.flatMap((id) => rowsFor(values.get(id), item).map((row) => row.map(([text]) => text).join("")));
-  return Math.max(0, ...texts.map((text) => textWidth(text, 11))) + 34;
+  const gradients = leaving.map((id) => values.get(id).gradient).filter(Boolean).map(amount);
+  return Math.max(0, ...[...texts, ...gradients].map((text) => textWidth(text, 11))) + 34;
 }
 
 // What is written above the line of a value: [text, class] pairs, row by row.

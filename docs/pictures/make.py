@@ -1,0 +1,58 @@
+"""Makes the pictures of docs/glass-box.md, in a headless Chromium, from the pages that its own Python writes.
+
+    python docs/pictures/make.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import deltarule as dr
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "tests" / "report"))
+
+from browser import Browser  # noqa: E402
+
+# Picture -> size of the window.
+PAGES = {"flow": (720, 860), "health": (720, 800)}
+
+
+def main() -> None:
+    """Writes the pictures beside this file."""
+    with tempfile.TemporaryDirectory() as folder, Browser(1200, 800) as browser:
+        write_pages(Path(folder))
+        browser.open(dr.explain.example("lstm").html())
+        browser.wait("#explanation[data-ready]")
+        browser.screenshot(HERE / "lstm.png")
+        for name, size in PAGES.items():
+            browser.resize(*size)
+            browser.open(Path(folder) / f"{name}.html")
+            # Below the sentences that every page begins with.
+            browser.evaluate("document.querySelector('h2').scrollIntoView()")
+            browser.screenshot(HERE / f"{name}.png")
+
+
+def write_pages(folder: Path) -> None:
+    """Runs the guide's Python, which leaves its pages in the folder."""
+    guide = (HERE.parent / "glass-box.md").read_text(encoding="utf-8")
+    namespace: dict[str, Any] = {}
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            for code in re.findall(r"```python\n(.*?)```", guide, re.DOTALL):
+                exec(compile(code, "glass-box.md", "exec"), namespace)
+    finally:
+        os.chdir(before)
+
+
+if __name__ == "__main__":
+    main()
