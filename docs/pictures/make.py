@@ -1,6 +1,6 @@
 """Makes the pictures of docs/glass-box.md, in a headless Chromium, from the pages that its own Python writes.
 
-    python docs/pictures/make.py
+Run it as it is: python docs/pictures/make.py
 """
 
 from __future__ import annotations

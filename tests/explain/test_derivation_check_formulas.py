@@ -187,6 +187,20 @@ def test_a_summand_that_no_line_has_is_found_in_the_pass():
     assert check.causes[0].kind == "missing_recurrent" and check.causes[0].place.operation == "rnn"
 
 
+def test_two_mistakes_in_two_lines_are_both_mended():
+    loss, names = network()
+    text = UNICODE.replace("(1 − h²)", "(1 − h)").replace("δ1ᵀ x", "x δ1")
+    check = check_derivation(loss, text, names=names)
+    assert [(cause.kind, cause.terms) for cause in check.causes] == [
+        ("missing_square", ("W1", "b1")),
+        ("operand_order", ("W1",)),
+    ]
+    # The example of each shows that mistake alone.
+    for example in check.examples:
+        right = next(line.value for line in example.lines if line.right)
+        assert any(np.isclose(right, each) for each in example.expected.reshape(-1))
+
+
 def test_parts_say_what_each_line_is():
     loss, names = network()
     check = check_derivation(loss, UNICODE.replace("(1 − h²)", "(1 − h)"), names=names)

@@ -49,7 +49,7 @@ def test_what_is_said(comparison):
     assert best is not None
     assert f"{best.name} ends with the lowest validation loss" in text
     assert "lstm began with 12 of its" in text
-    assert "3 epochs of 4 batches" in text
+    assert "Epochs: 3, of 4 batches each." in text
     rows = [line.split() for line in text.splitlines() if line.startswith("lstm ")]
     assert any("recurrent" in row for row in rows)
 

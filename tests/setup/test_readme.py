@@ -1,4 +1,4 @@
-"""What the README and the guides show works: their Python runs and prints what they say, their commands exist."""
+"""What README and guide show works: their Python runs and prints what they say, their commands exist."""
 
 import re
 import shlex

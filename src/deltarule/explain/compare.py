@@ -17,7 +17,7 @@ from typing import Any
 
 from deltarule.errors import ArgumentError, NonFiniteError
 from deltarule.explain.compare_looks import GradientLook, Looks, TimeGradients
-from deltarule.explain.compare_setup import WHO, Material, Setup, material_of, setups
+from deltarule.explain.compare_setup import WHO, Material, Setup, in_words, material_of, setups
 from deltarule.explain.shown import Shown
 from deltarule.operations.random import get_random_state, manual_seed, set_random_state
 from deltarule.training.loaders import SEQUENCE_LENGTH, evaluation_loader, training_loader
@@ -122,12 +122,19 @@ class Comparison(Shown):
 def vary(option: str, values: Iterable[Any]) -> dict[str, dict[str, Any]]:
     """Variants that differ in one option, named after its values.
 
+    Raises ArgumentError for a value that stands alone.
+
     >>> vary("activation", ["tanh", "relu"])
     {'tanh': {'activation': 'tanh'}, 'relu': {'activation': 'relu'}}
     >>> vary("lr", [0.1, 0.01])
     {'lr=0.1': {'lr': 0.1}, 'lr=0.01': {'lr': 0.01}}
     """
-    return {value if isinstance(value, str) else f"{option}={value}": {option: value} for value in values}
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ArgumentError("vary", f"values expected a list, got {values!r}", f"Write [{values!r}].")
+    return {
+        value if isinstance(value, str) else f"{option}={in_words(value)}": {option: value}
+        for value in values
+    }
 
 
 def compare(

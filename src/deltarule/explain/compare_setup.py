@@ -112,7 +112,7 @@ def _setup(name: str, model: Module, whole: dict[str, Any], options: Mapping[str
     trainer = {key: value for key, value in whole.items() if key in _TRAINER}
     if callable(trainer.get("schedule")):
         trainer["schedule"] = trainer["schedule"](optimizer)
-    changed = {key: _in_words(value) for key, value in options.items()}
+    changed = {key: in_words(value) for key, value in options.items()}
     return Setup(name, model, optimizer, trainer, changed, shared)
 
 
@@ -198,7 +198,8 @@ def _optimizer(model: Module, options: dict[str, Any]) -> Optimizer:
     return made
 
 
-def _in_words(value: Any) -> str:
+def in_words(value: Any) -> str:
+    """How an option is written in a table."""
     if isinstance(value, str):
         return value
     if isinstance(value, Module):
@@ -229,6 +230,11 @@ def material_of(data: Any, validation: Any, task: str | None, has_loss: bool) ->
         outputs = int(targets.max()) + 1 if whole else int(np.prod(targets.shape[1:]))
         sizes = {"input_shape": inputs.shape[1:], "outputs": outputs}
     elif task is None and not has_loss:
+        if not hasattr(data, "batches"):
+            kinds = "a data set, its name, a pair (inputs, targets) or a loader"
+            raise ArgumentError(
+                WHO, f"data expected {kinds}, got {type(data).__name__}", "A text of tokens needs its task."
+            )
         raise ArgumentError(
             WHO,
             "the task cannot be found from a loader",

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.formula.depth import deep_formulas
 from deltarule.autodiff.formula.expression import Equation, Loop, Symbol
 from deltarule.autodiff.formula.rewriting import simplified, without_broadcasts
 from deltarule.autodiff.tensor import Array, Tensor
@@ -30,6 +31,7 @@ from deltarule.explain.shown import Shown
 from deltarule.explain.statement import Statement
 from deltarule.explain.statement_writer import Intermediate, StatementWriter
 from deltarule.explain.trace import MOST_STEPS, Step, Trace, states_formula
+from deltarule.nn.module import Module
 
 
 @dataclass(eq=False)
@@ -104,25 +106,57 @@ def derive(
     opened = as_opened(open)
     most_steps = MOST_STEPS if open else 0
     trace = Trace(loss, upstream=upstream, names=known_names(names, model), most_steps=most_steps)
+    require_operations(open, trace)
     return derivation_of(trace, opened)
 
 
-def known_names(names: dict[str, Tensor] | None, model: Any) -> dict[str, Tensor]:
-    """Names of tensors: those of a model's parameters, and the user's own."""
+def known_names(names: Any, model: Any, who: str = "explain") -> dict[str, Tensor]:
+    """Names of tensors: those of a model's parameters, and the user's own.
+
+    Raises ArgumentError unless they are a Module, and a mapping from names to tensors.
+    """
+    if model is not None and not isinstance(model, Module):
+        raise ArgumentError(
+            who, f"model expects a Module, got {type(model).__name__}", "Leave it out for functions."
+        )
+    if names is not None and not isinstance(names, Mapping):
+        raise ArgumentError(
+            who,
+            f"names expects name -> tensor, got {type(names).__name__}",
+            "For a model: dict(model.named_parameters()).",
+        )
     found: dict[str, Tensor] = dict(model.named_parameters()) if model is not None else {}
     found.update(names or {})
     for name, tensor in found.items():
-        if not isinstance(tensor, Tensor):
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
             raise ArgumentError(
-                "explain",
+                who,
                 f"names expects name -> tensor, got {type(tensor).__name__} for {name!r}",
                 "Give the tensors of the computation.",
             )
     return found
 
 
+def require_operations(open: Any, trace: Trace) -> None:
+    """Raises ArgumentError for a name to open that no operation of the computation has."""
+    if callable(open):
+        return
+    there = sorted({step.operation for step in trace.steps})
+    for name in [open] if isinstance(open, str) else open:
+        if name not in there:
+            raise ArgumentError(
+                "explain", f"open: there is no {name} in the graph", f"It has {', '.join(there)}."
+            )
+
+
 def as_opened(open: Collection[str] | Callable[[Step], bool]) -> Callable[[Step], bool]:
     """Whether a step is looked into, as a function. Checkpoints and groups without a formula always are."""
+    if not callable(open) and not isinstance(open, Collection):
+        raise ArgumentError(
+            "explain",
+            f"open expects names of operations or a function of a step, got {type(open).__name__}",
+            'For example ["sigmoid"].',
+        )
     chosen = open if callable(open) else {open} if isinstance(open, str) else set(open)
 
     def is_open(step: Step) -> bool:
@@ -133,6 +167,7 @@ def as_opened(open: Collection[str] | Callable[[Step], bool]) -> Callable[[Step]
     return is_open
 
 
+@deep_formulas()
 def derivation_of(trace: Trace, is_open: Callable[[Step], bool]) -> Derivation:
     """The derivation of a trace with some groups open."""
     steps = trace.frontier(is_open)
@@ -148,6 +183,7 @@ def derivation_of(trace: Trace, is_open: Callable[[Step], bool]) -> Derivation:
     return Derivation(trace, notation, forward, backward, writer.names, inner)
 
 
+@deep_formulas()
 def statements_inside(
     trace: Trace, notation: Notation, group: Step, arrays: Mapping[str, Array]
 ) -> tuple[list[Statement], dict[str, tuple[str, str]]]:
@@ -166,7 +202,8 @@ def _checked(
     statements: Sequence[Statement], writer: StatementWriter, arrays: Mapping[str, Array]
 ) -> dict[str, Intermediate]:
     """Compares the statements with the engine and writes them by hand; answers with their intermediates."""
-    formula_check = FormulaCheck(arrays)
+    dtype = writer.trace.values[writer.trace.loss].array.dtype
+    formula_check = FormulaCheck(arrays, float(np.finfo(dtype).tiny))
     for statement in statements:
         formula_check.check(statement)
     shapes = {name: np.shape(array) for name, array in formula_check.arrays.items()}

@@ -44,8 +44,8 @@ def example(name: str) -> Explanation:
     >>> [value.gradient.item() for value in explanation.trace.values if value.label in "xyz" and value.label]
     [-4.0, -4.0, 3.0]
     """
-    if name not in EXAMPLES:
-        close = difflib.get_close_matches(name, EXAMPLES, 1, 0.5)
+    if not isinstance(name, str) or name not in EXAMPLES:
+        close = difflib.get_close_matches(str(name), EXAMPLES, 1, 0.5)
         fix = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(EXAMPLES)}."
         raise ArgumentError("explain", f"there is no example {name!r}", fix)
     explanation = EXAMPLES[name]()

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from deltarule.autodiff.tensor import Tensor
+from deltarule.errors import ArgumentError
 from deltarule.explain.derivation import (
     Derivation,
     Statement,
@@ -21,6 +22,7 @@ from deltarule.explain.derivation import (
     derivation_of,
     known_arrays,
     known_names,
+    require_operations,
     statements_inside,
 )
 from deltarule.explain.flow import Flow, flow
@@ -95,7 +97,8 @@ def explain(
     title        heading of the page
     most_steps   steps in the record in all, opened groups included
 
-    Raises GraphError for a tensor without a graph, ArgumentError for names that are no tensors.
+    Raises GraphError for a tensor without a graph, ArgumentError for names that are no tensors, and for
+    groups to open that are not there.
 
     >>> import deltarule as dr
     >>> x, y, z = (dr.tensor(each, requires_grad=True) for each in (-2.0, 5.0, -4.0))
@@ -106,7 +109,12 @@ def explain(
     3.0
     """
     is_open = as_opened(open)
+    if isinstance(most_steps, bool) or not isinstance(most_steps, int) or most_steps < 0:
+        raise ArgumentError(
+            "explain", f"most_steps expects a whole number of 0 or more, got {most_steps!r}", "Leave it out."
+        )
     trace = Trace(loss, upstream=upstream, names=known_names(names, model), most_steps=most_steps)
+    require_operations(open, trace)
     derivation = derivation_of(trace, is_open)
     explanation = Explanation(title, trace, derivation, names=dict(derivation.names))
     arrays = known_arrays(trace, derivation.notation)

@@ -19,6 +19,7 @@ from deltarule.explain.contributions import (
     relative_deviation,
     shares_of,
 )
+from deltarule.explain.derivation import known_names
 from deltarule.explain.engine_gradients import engine_gradients
 from deltarule.explain.lag_products import JacobianFlow, jacobian_flow, sample_jacobian
 from deltarule.explain.loss_steps import Entry, LossSteps
@@ -112,7 +113,7 @@ class LayerFlow:
         """
         self._known(weight)
         for value, count, what in ((t, len(self.entries), "entry"), (k, self.steps, "step")):
-            if not 0 <= value < count:
+            if value not in range(count):
                 raise OutOfBoundsError(
                     _WHO, f"{what} {value} is outside of 0 to {count - 1}", "Count from 0."
                 )
@@ -231,6 +232,9 @@ def flow(
         raise GraphError(_WHO, f"expected a tensor, got {type(loss).__name__}", "Give it the loss.")
     require_graph(loss, _WHO)
     seed = seed_for(loss, upstream, _WHO)
+    names = known_names(names, None, _WHO)
+    if isinstance(sample, bool) or not isinstance(sample, int | np.integer):
+        raise ArgumentError(_WHO, f"sample expected a whole number, got {sample!r}", "Count from 0.")
     apart = LossSteps(loss, seed, names)
     if not apart.layers:
         raise GraphError(

@@ -28,13 +28,14 @@ class FormulaCheck:
     """Checks statements in their order.
 
     known   identifier -> the engine's array
+    tiny    smallest number of the engine's type with all its digits: below, differences are measured by it
 
     Intermediates, which the engine does not have, are kept apart for both forms: an axis of length 1 in
     matrix form is no index in index form.
     """
 
-    def __init__(self, known: Mapping[str, Array]):
-        self._known = known
+    def __init__(self, known: Mapping[str, Array], tiny: float = 0.0):
+        self._known, self._tiny = known, tiny
         self._of_matrix: dict[str, Array] = {}
         self._of_index: dict[str, Array] = {}
 
@@ -89,7 +90,7 @@ class FormulaCheck:
             if name.startswith(("grad_", "delta")) and name in self._known:
                 sizes.append(float(np.max(np.abs(self._known[name]), initial=0.0)))
         largest = max(sizes)
-        return 1e-6 * largest if np.isfinite(largest) else 0.0
+        return max(1e-6 * largest if np.isfinite(largest) else 0.0, self._tiny)
 
     def _read(self, statement: Statement, *layers: Mapping[str, Array]) -> dict[str, Any]:
         """The arrays that a statement reads, from the first layer that has them, or the engine."""

@@ -13,6 +13,7 @@ from deltarule.autodiff.operation import Group
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, GraphError
 from deltarule.explain.contributions import relative_deviation
+from deltarule.explain.derivation import known_names
 from deltarule.explain.notation import Notation
 from deltarule.explain.path_search import Partial, count_paths, local_gradients, search
 from deltarule.explain.shown import Shown
@@ -148,7 +149,7 @@ def paths(
         raise ArgumentError(_WHO, f"expected a tensor of the graph, got {type(tensor).__name__}", "")
     opened = () if isinstance(open, bool) else _names(open)
     trace = Trace(
-        loss, upstream=upstream, names=dict(names) if names else None, most_steps=MOST_STEPS if open else 0
+        loss, upstream=upstream, names=known_names(names, None, _WHO), most_steps=MOST_STEPS if open else 0
     )
     try:
         target = trace.number_of(tensor)

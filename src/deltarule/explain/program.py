@@ -5,16 +5,19 @@ It reads nothing but NumPy and the numbers of the computation, and runs by itsel
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from deltarule.autodiff.formula.depth import deep_formulas
 from deltarule.autodiff.formula.program import helper_sources, program_lines
 from deltarule.autodiff.tensor import Array
 from deltarule.errors import ArgumentError
 from deltarule.explain.derivation import Derivation, environment_of
+from deltarule.training.atomic_file import write_atomic
 
 # Elements up to which the program holds its numbers itself; more are read from a file beside it.
 _MOST_WRITTEN = 600
@@ -58,7 +61,7 @@ class Program:
     def save(self, path: str | Path) -> list[Path]:
         """Writes the program, and its file of arrays beside it where it needs one; returns what was written.
 
-        Raises ArgumentError unless the path ends in .py.
+        Raises ArgumentError unless the path ends in .py, RunError for a file that cannot be written.
         """
         path = Path(path)
         if path.suffix != ".py":
@@ -67,13 +70,15 @@ class Program:
                 f"path expects a name that ends in .py, got {path.name!r}",
                 f"Write {path.stem}.py.",
             )
-        path.write_text(self.text, encoding="utf-8")
-        written = [path]
+        contents = {path: self.text.encode()}
         if self.file:
             arrays: dict[str, Any] = dict(self.arrays)
-            np.savez_compressed(path.parent / self.file, **arrays)
-            written.append(path.parent / self.file)
-        return written
+            packed = io.BytesIO()
+            np.savez_compressed(packed, **arrays)
+            contents[path.parent / self.file] = packed.getvalue()
+        for place, content in contents.items():
+            write_atomic(place, content)
+        return list(contents)
 
     def run(self) -> dict[str, Any]:
         """Everything that the program computes, by identifier. It runs in a namespace of its own."""
@@ -87,6 +92,7 @@ class Program:
         return {name: value for name, value in namespace.items() if isinstance(value, kinds)}
 
 
+@deep_formulas()
 def program_of(derivation: Derivation) -> Program:
     """The program of a derivation.
 

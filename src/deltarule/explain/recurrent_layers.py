@@ -201,6 +201,10 @@ def chosen_layers(
         return list(layers)
     by_name: dict[Any, RecurrentLayer] = {layer.name: layer for layer in layers}
     by_name.update(enumerate(layers))
+    if isinstance(wanted, int | str):
+        wanted = [wanted]
+    if not wanted:
+        raise ArgumentError(who, "layers expected numbers or names, got none", "Leave it out for all layers.")
     for each in wanted:
         if each not in by_name:
             there = ", ".join(f"{number}: {layer.name}" for number, layer in enumerate(layers))

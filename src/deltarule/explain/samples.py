@@ -117,11 +117,19 @@ class SampleGradients(Shown):
         return products / square if square > 0 else np.zeros(self.samples)
 
     def hardest(self, count: int = 5, layer: str | None = None) -> list[Pull]:
-        """The samples with the longest gradients, and which way they pull."""
+        """The samples with the longest gradients, and which way they pull.
+
+        Raises ArgumentError for a count below 0.
+        """
+        _require_count(count)
         return self._pulls(np.argsort(-self.norms_of(layer), kind="stable")[:count], layer)
 
     def against(self, count: int = 5, layer: str | None = None) -> list[Pull]:
-        """The samples that pull hardest against the batch: those of the lowest negative shares."""
+        """The samples that pull hardest against the batch: those of the lowest negative shares.
+
+        Raises ArgumentError for a count below 0.
+        """
+        _require_count(count)
         shares = self.shares_of(layer)
         order = [number for number in np.argsort(shares, kind="stable")[:count] if shares[number] < 0]
         return self._pulls(np.array(order, int), layer)
@@ -218,6 +226,8 @@ def sample_gradients(
     ):
         if value is not None and value not in choices:
             raise ArgumentError(_WHO, f"{name} expected one of {', '.join(choices)}, got {value!r}")
+    if isinstance(axis, bool) or not isinstance(axis, int) or axis < 0:
+        raise ArgumentError(_WHO, f"axis expected a whole number from 0, got {axis!r}", "Use 0.")
     leaves, samples = found_batch(loss, batch, axis)
     named = _named_parameters(loss, parameters, leaves)
     labelling = Labelling(loss, leaves, axis, samples)
@@ -267,6 +277,13 @@ def _gathered(
         ways,
         kept,
     )
+
+
+def _require_count(count: Any) -> None:
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise ArgumentError(
+            "SampleGradients", f"count expected a whole number of 0 or more, got {count!r}", "Use 5."
+        )
 
 
 def _reduction_of(labelling: Labelling, given: str | None) -> str:

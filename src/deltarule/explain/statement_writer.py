@@ -11,10 +11,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from deltarule.autodiff.formula.expression import Element, Equation, Expression, Index, Line, Symbol, letters
-from deltarule.autodiff.formula.formula import Form
+from deltarule.autodiff.formula.expression import (
+    ArrayFunction,
+    Element,
+    Equation,
+    Expression,
+    Index,
+    Line,
+    Loop,
+    Symbol,
+    array_function,
+    as_expression,
+    letters,
+)
+from deltarule.autodiff.formula.formula import Form, Formula
 from deltarule.autodiff.formula.latex import SYMBOLS, raised
-from deltarule.autodiff.formula.rewriting import added, defined_by, reindexed, renamed
+from deltarule.autodiff.formula.rewriting import added, defined_by, reindexed, renamed, walk
 from deltarule.autodiff.tensor import Array
 from deltarule.explain.level import Level
 from deltarule.explain.notation import Notation
@@ -49,6 +61,8 @@ class StatementWriter:
         # (name in a formula, step) -> what was chosen to tell it from others of the name.
         self._endings: dict[tuple[str, int], tuple[str, str]] = {}
         self._formulas = {step.number: formula_of(step) for step in steps}
+        # Step -> results whose gradient is an array of zeros.
+        self._zeros: dict[int, list[int]] = {}
         self._locals = {step.number: self._local_names(step) for step in steps}
 
     def _local_names(self, step: Step) -> dict[str, str | float]:
@@ -60,7 +74,7 @@ class StatementWriter:
             names[name] = self._known(number)
         for name, number in zip(operation.outputs, step.outputs, strict=True):
             names[name] = self.notation.signs[number].identifier
-            names[f"grad_{name}"] = self._upstream(number)
+            names[f"grad_{name}"] = self._upstream(number, step, name)
         formula = self._formulas[step.number]
         for lines in (formula.value, *formula.gradients.values()):
             for line in (*lines.index, *lines.matrix):
@@ -78,16 +92,23 @@ class StatementWriter:
             return value.array.item()
         return self.notation.signs[number].identifier
 
-    def _upstream(self, number: int) -> str | float:
-        """What stands for ∂L/∂value: 1 for the loss itself, 0 for a result that nobody uses."""
+    def _upstream(self, number: int, step: Step, name: str) -> str | float:
+        """What stands for ∂L/∂value: 1 for the loss itself, 0 for a result that nobody uses.
+
+        Where the formula does more with it than arithmetic (takes a step of it, say), it stays an array of zeros.
+        """
         value = self.trace.values[number]
         contributions = self.level.contributions(number)
         if not contributions:
             if number == self.trace.loss and value.array.size == 1 and np.all(value.gradient == 1):
                 return 1.0
             arrived = self.level.arrived(number)
-            if arrived is None or (number != self.trace.loss and self._is_unused(value, arrived)):
+            if arrived is None:
                 return 0.0
+            if number != self.trace.loss and self._is_unused(value, arrived):
+                if not _is_rearranged(f"grad_{name}", self._formulas[step.number]):
+                    return 0.0
+                self._zeros.setdefault(step.number, []).append(number)
         return self.level.gradient(number)
 
     def _is_unused(self, value: Value, arrived: Array) -> bool:
@@ -156,6 +177,7 @@ class StatementWriter:
         # What has come to a value that is used several times.
         waiting: dict[int, list[Statement]] = {}
         for step in reversed(self.steps):
+            statements += [self._zero(step, number) for number in self._zeros.get(step.number, ())]
             for number, statement in self._contributed(step):
                 if number is None or self.level.parts(number) == 1:
                     statements.append(statement)
@@ -204,6 +226,14 @@ class StatementWriter:
                     part = f"{self.level.gradient(target)}_s{step.number}"
                     known[answer] = written[id(matrix[-1])] = part
                     yield None, _statement("intermediate", step, None, index, matrix, known)
+
+    def _zero(self, step: Step, number: int) -> Statement:
+        """The gradient of a result that nobody uses."""
+        shape = self.trace.values[number].array.shape
+        left = Symbol(self.level.gradient(number), len(shape))
+        nothing = array_function("broadcast_to", 0.0, shape=shape)
+        index, matrix = Equation(left.at(letters(shape)), as_expression(0.0)), Equation(left, nothing)
+        return Statement("gradient", (step.number,), number, (index,), (matrix,))
 
     def _handed_on(self, step: Step, number: int, name: str) -> Statement:
         """A contribution that has a name of its own already."""
@@ -289,3 +319,15 @@ def _aligned(equation: Equation, left: Expression) -> Expression:
         return equation.right
     pairs = zip(equation.left.indices, left.indices, strict=True)
     return reindexed(equation.right, {own: other for own, other in pairs if isinstance(own, Index)})
+
+
+def _is_rearranged(name: str, formula: Formula) -> bool:
+    """Whether a whole-array function takes a symbol, as np.sum or a slice does."""
+    for form in formula.gradients.values():
+        for line in form.matrix:
+            for equation in line.equations if isinstance(line, Loop) else (line,):
+                for part in walk(equation.right):
+                    if isinstance(part, ArrayFunction):
+                        if any(isinstance(each, Symbol) and each.name == name for each in walk(part)):
+                            return True
+    return False

@@ -13,6 +13,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from deltarule.autodiff.formula.depth import deep_formulas
 from deltarule.errors import ArgumentError
 from deltarule.report.words import Words
 
@@ -39,7 +40,8 @@ def present(record: Any, form: str, language: str = "en") -> str:
         raise ArgumentError(
             f"{type(record).__name__}.{form}", f"there is no {form} of it", f"There is: {there}."
         )
-    return writer(record, Words(language))
+    with deep_formulas():
+        return writer(record, Words(language))
 
 
 def formulas(record: Any) -> list[str]:

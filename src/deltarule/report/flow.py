@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -194,17 +196,23 @@ def _states(layer: LayerFlow, words: Words) -> Part:
     return Part(words("flow.states", name=layer.name), [told], pictures=[states_chart(layer, words)])
 
 
+def _known(reduce: Callable[[Any], Any], values: Any) -> float:
+    """Of those values that are numbers; NaN where none is."""
+    numbers = values[~np.isnan(values)]
+    return float(reduce(numbers)) if len(numbers) else math.nan
+
+
 def _steps(layer: LayerFlow, words: Words) -> Part:
     jacobians = layer.jacobians
     heading = words("flow.steps", name=layer.name)
     if not len(jacobians.times):
         return Part(heading, [words("flow.rate_none")])
-    mean = figure(float(np.nanmean(jacobians.slope_means)))
+    mean = figure(_known(np.mean, jacobians.slope_means))
     if jacobians.carried_means is None or jacobians.carried_largest is None:
         told = words(
             "flow.factors",
             mean=mean,
-            largest=figure(float(np.nanmax(jacobians.slope_norms))),
+            largest=figure(_known(np.max, jacobians.slope_norms)),
             norm=figure(jacobians.weight_norm),
             radius=words("flow.unknown")
             if jacobians.weight_radius is None

@@ -20,7 +20,6 @@ from deltarule.report.layout import layout
 from deltarule.report.legend import legend
 from deltarule.report.meaning import meaning
 from deltarule.report.notation import in_language
-from deltarule.report.numbers import shape_text
 from deltarule.report.page_arrays import FEW, PageArrays
 from deltarule.report.page_formula import formula_tree
 from deltarule.report.plain import plain

@@ -49,7 +49,7 @@ def formulas(record: Paths) -> list[str]:
     whole = rf"\frac{{\partial {loss}}}{{\partial {target}}}"
     found = [rf"{whole} &= \sum_{{p}} \prod_{{e \in p}} \frac{{\partial v_{{e}}}}{{\partial u_{{e}}}}"]
     for path in record.paths[:_WRITTEN]:
-        if len(path.edges) <= _FACTORS and all(edge.local is not None for edge in path.edges):
+        if 0 < len(path.edges) <= _FACTORS and all(edge.local is not None for edge in path.edges):
             letters = [loss, *(edge.latex for edge in path.edges)]
             factors = [
                 rf"\frac{{\partial {before}}}{{\partial {after}}}" for before, after in pairwise(letters)

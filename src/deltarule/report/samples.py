@@ -76,6 +76,10 @@ def _summary(record: SampleGradients, words: Words) -> list[str]:
     even = [name for name, ways in record.ways.items() if "even" in ways]
     if even:
         sentences.append(words("samples.even", names=", ".join(even)))
+    length = float(np.linalg.norm([np.linalg.norm(each) for each in record.batch.values()]))
+    if length == 0 or not math.isfinite(length):
+        # Neither a direction nor a noise to speak of.
+        return [*sentences, words("samples.zero" if length == 0 else "samples.not_finite")]
     count = int((record.cosines_of() < 0).sum())
     sentences.append(words("samples.against_count", count=count, samples=record.samples))
     scale = record.noise().noise_scale

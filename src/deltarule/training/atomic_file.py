@@ -19,6 +19,8 @@ def write_atomic(path: Path, content: bytes) -> None:
     Raises RunError if it cannot be written (no space, no permission); the file that was there stays.
     Source: POSIX rename(2), whose replacement of a name is atomic.
     """
+    if not path.name:
+        raise RunError(str(path), "is a folder, a file was expected", "Give the name of a file.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         with open(temporary, "wb") as file:

@@ -37,7 +37,7 @@ Names = Mapping[str, tuple[str, str]]
 LOSS = "∂"
 Marks = Mapping[str, str]
 
-# Longer sums show their first terms and the last one.
+# Longer sums and choices show their first terms and the last one.
 _MOST_TERMS = 8
 
 # name -> (as an element of index form, as a whole in matrix form)
@@ -192,6 +192,8 @@ class _Writer:
         while isinstance(rest, Function) and rest.name == "where":
             condition, chosen, rest = rest.arguments
             lines.append(rf"{self.write(chosen, 0)} & \text{{if }} {self._condition(condition)}")
+        if len(lines) > _MOST_TERMS:
+            lines = [*lines[:3], r"\dots &", lines[-1]]
         lines.append(rf"{self.write(rest, 0)} & \text{{otherwise}}")
         return r"\begin{cases} " + r" \\ ".join(lines) + r" \end{cases}"
 

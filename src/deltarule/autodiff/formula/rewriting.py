@@ -192,7 +192,7 @@ def simplified(expression: Expression) -> Expression:
         return parts[0]
     if name == "negative" and isinstance(parts[0], Function) and parts[0].name == "negative":
         return parts[0].arguments[0]
-    if name == "add" and 0 in numbers and isinstance(parts[1 - numbers.index(0)], Element | Reduction):
+    if name == "add" and 0 in numbers:
         return parts[1 - numbers.index(0)]
     if name == "multiply" and any(_is_negative(part) for part in parts):
         return _sign_first(parts)

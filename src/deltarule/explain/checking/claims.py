@@ -79,9 +79,9 @@ class BackwardClaim(Claim):
         holder: Any = None
         inputs = self._inputs(trial)
         if self._object:
-            holder = self.backward() if isinstance(self.backward, type) else self.backward
+            holder = self._holder(inputs)
             if hasattr(holder, "forward"):
-                value = holder.forward(*[each for each in inputs.values() if each is not None])
+                value = holder.forward(*self._taken(holder.forward, inputs))
                 self._compare_forward(value, trial)
             function = holder.backward
             answer = function(*self._arguments(function, {}, trial))
@@ -89,6 +89,43 @@ class BackwardClaim(Claim):
             function = self.backward
             answer = function(*self._arguments(function, inputs, trial))
         return self._named(answer, holder, trial)
+
+    def _holder(self, inputs: dict[str, Any]) -> Any:
+        """The user's object, with a trial's arrays in its attributes where its forward does not take them.
+
+        An object that keeps weights under other names than the inputs' has the given numbers alone.
+        """
+        made = isinstance(self.backward, type)
+        given = {name: value for name, value in inputs.items() if value is not None}
+        forward = getattr(self.backward, "forward", None)
+        names = None if forward is None else _parameters(forward)
+        if names is not None and made:
+            # Of a class, forward is a function that takes the object too.
+            names = names[1:]
+        if names is None or len(names) >= len(given):
+            return self.backward() if made else self.backward
+        kept = [name for name in given if name not in self._names_taken(names, list(given))]
+        if made:
+            return self.backward(*(given[name] for name in kept))
+        for name in kept:
+            own = [each for each in vars(self.backward) if canonical(each) == canonical(name)]
+            if own:
+                setattr(self.backward, own[0], given[name])
+            else:
+                self.fixed = True
+        return self.backward
+
+    @staticmethod
+    def _names_taken(names: Sequence[str], given: Sequence[str]) -> list[str]:
+        """Which inputs a forward with these parameters takes: those of its names, else the first ones."""
+        return list(names) if all(name in given for name in names) else list(given[: len(names)])
+
+    def _taken(self, forward: Callable[..., Any], inputs: dict[str, Any]) -> list[Any]:
+        given = {name: value for name, value in inputs.items() if value is not None}
+        names = _parameters(forward)
+        if names is None or len(names) >= len(given):
+            return list(given.values())
+        return [given[name] for name in self._names_taken(names, list(given))]
 
     def _inputs(self, trial: Trial) -> dict[str, Any]:
         """Copies of the inputs in their order: the user's code may write into its arguments."""

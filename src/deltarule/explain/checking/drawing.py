@@ -23,16 +23,26 @@ def redrawn(problem: Problem, seed: int) -> Trial | None:
         numbers = dict(problem.start)
         for name in problem.free:
             array = problem.start[name]
-            scale = float(np.std(array)) or float(np.max(np.abs(array), initial=0.0)) or 1.0
+            scale = _spread(array)
             if careful:
                 # Near the given numbers, for functions that are not defined everywhere.
-                numbers[name] = np.asarray(array * generator.uniform(0.8, 1.2, array.shape))
+                drawn = array * generator.uniform(0.8, 1.2, array.shape)
             else:
-                numbers[name] = np.asarray(generator.normal(0.0, min(max(scale, 0.3), 1.5), array.shape))
+                drawn = generator.normal(0.0, scale, array.shape)
+            # Infinities, as of a mask, stay where they are.
+            numbers[name] = np.where(np.isfinite(array), drawn, array)
         trial = attempted(problem, numbers, seed)
         if trial is not None:
             return trial
     return None
+
+
+def _spread(array: Array) -> float:
+    """The size of an array's numbers, kept within what activations can tell apart."""
+    finite = array[np.isfinite(array)]
+    if not finite.size:
+        return 1.0
+    return min(max(float(np.std(finite)) or float(np.max(np.abs(finite))) or 1.0, 0.3), 1.5)
 
 
 def attempted(problem: Problem, numbers: Numbers, seed: int) -> Trial | None:
@@ -124,8 +134,7 @@ def smaller(problem: Problem, trial: Trial, seed: int) -> Trial | None:
     generator = np.random.default_rng(seed)
 
     def fill(name: str, shape: tuple[int, ...]) -> Array:
-        scale = float(np.std(problem.start[name])) or 1.0
-        return generator.normal(0.0, min(max(scale, 0.3), 1.5), shape)
+        return generator.normal(0.0, _spread(problem.start[name]), shape)
 
     whole = resized(problem, trial, wanted, fill, seed)
     if whole is not None:

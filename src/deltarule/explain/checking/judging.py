@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -164,21 +165,36 @@ class Judge:
 
         def proves(trial: Trial, given: dict[str, Array]) -> bool:
             if finding.mended is not None:
-                return self._mends(finding, findings, trial, term)
+                return self._mends(finding, trial, term)
             if finding.suspect is None or not finding.alone:
                 return True
             found = finding.suspect.gradients(trial)
             return found is not None and close(given[term], _besides(cause) * found[term], 1e-4)
 
-        return smallest(self.problem, self.claim, self.first, term, right, self.answers, lines, proves)
+        with self._others_mended(finding, findings):
+            return smallest(self.problem, self.claim, self.first, term, right, self.answers, lines, proves)
 
-    def _mends(self, finding: Finding, findings: Sequence[Finding], trial: Trial, term: str) -> bool:
-        """Whether a gradient is right with all corrections, and wrong with all but this one."""
-        assert isinstance(self.claim, FormulaClaim) and finding.mended is not None
-        statements = list(self.claim.statements)
+    @contextmanager
+    def _others_mended(self, finding: Finding, findings: Sequence[Finding]) -> Iterator[None]:
+        """While one mistake of several in the user's formulas is shown, the others are corrected."""
+        claim = self.claim
+        if not isinstance(claim, FormulaClaim):
+            yield
+            return
+        as_written = claim.statements
+        claim.statements = list(as_written)
         for each in findings:
             if each.mended is not None and each is not finding:
-                statements[each.mended.position] = each.mended.after
+                claim.statements[each.mended.position] = each.mended.after
+        try:
+            yield
+        finally:
+            claim.statements = as_written
+
+    def _mends(self, finding: Finding, trial: Trial, term: str) -> bool:
+        """Whether a gradient is right with this correction, and wrong without it."""
+        assert isinstance(self.claim, FormulaClaim) and finding.mended is not None
+        statements = list(self.claim.statements)
         without = self.claim.evaluated(trial, statements)[0][term]
         statements[finding.mended.position] = finding.mended.after
         mended = self.claim.evaluated(trial, statements)[0][term]

@@ -152,7 +152,7 @@ class FunctionProblem(Problem):
         self.free = self.varied
         self._random = read_replayed()
         self._extra: dict[str, Tensor] = {}
-        outputs = self._call(self.start)[1]
+        outputs = self._first_outputs()
         own = set(self._arguments.values())
         around = _surroundings(function)
         for node in nodes_below([each for each in outputs if each.requires_grad]):
@@ -164,6 +164,21 @@ class FunctionProblem(Problem):
                         self.start[name] = tensor._array.astype(np.float64)
                         self.varied.append(name)
         self.is_loss = len(outputs) == 1 and outputs[0].ndim == 0
+
+    def _first_outputs(self) -> list[Tensor]:
+        """The outputs on the given numbers; an input that must be a constant (class weights) is made one."""
+        try:
+            return self._call(self.start)[1]
+        except ArgumentError:
+            everything = list(self.varied)
+            for name in reversed(everything):
+                self.varied[:] = [each for each in everything if each != name]
+                try:
+                    return self._call(self.start)[1]
+                except ArgumentError:
+                    continue
+            self.varied[:] = everything
+            raise
 
     def expected_order(self) -> list[str]:
         """Names in the order in which gradients are handed back: those asked for, else all floating ones."""

@@ -13,9 +13,9 @@ from deltarule.explain.health.causes.finding import Finding
 from deltarule.explain.health.probe_batch import as_training_data, probe_batch
 from deltarule.explain.health.remedy import Trial, trials
 from deltarule.explain.health.setup import Setup, train_for
-from deltarule.explain.shown import Shown
 from deltarule.explain.health.vitals import Vitals
 from deltarule.explain.health.watch import Watch
+from deltarule.explain.shown import Shown
 from deltarule.nn.module import Module
 from deltarule.optim.optimizer import Optimizer
 from deltarule.training.tasks import task_for

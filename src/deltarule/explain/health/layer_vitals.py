@@ -10,10 +10,10 @@ import numpy as np
 
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.tensor import Array, Tensor
-from deltarule.explain.recorded_pass import RecordedPass
-from deltarule.explain.recurrences import is_recurrent
 from deltarule.explain.health.step_trial import norm_of
 from deltarule.explain.health.vitals import LayerVitals, ParameterVitals
+from deltarule.explain.recorded_pass import RecordedPass
+from deltarule.explain.recurrences import is_recurrent
 from deltarule.nn.embedding import Embedding
 from deltarule.nn.module import Module
 from deltarule.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm

@@ -20,12 +20,12 @@ from deltarule.explain.health.data_vitals import input_vitals, plain_array, targ
 from deltarule.explain.health.gradient_noise import gradient_noise, label_signal, shares_of
 from deltarule.explain.health.layer_vitals import bypassed, layer_vitals, parameter_vitals
 from deltarule.explain.health.output_vitals import output_vitals
-from deltarule.explain.recorded_pass import RecordedPass, losses, maker_of, recorded_pass
-from deltarule.explain.recurrences import Recurrence, recurrences
 from deltarule.explain.health.recurrent_vitals import recurrent_vitals
 from deltarule.explain.health.step_trial import moves, step_vitals
 from deltarule.explain.health.unit_activity import nearest, unit_vitals
 from deltarule.explain.health.vitals import Vitals
+from deltarule.explain.recorded_pass import RecordedPass, losses, maker_of, recorded_pass
+from deltarule.explain.recurrences import Recurrence, recurrences
 from deltarule.nn.dropout import Dropout
 from deltarule.nn.module import Module
 from deltarule.nn.recurrent_base import Recurrent

@@ -16,8 +16,8 @@ from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import NonFiniteError
 from deltarule.explain.health.output_vitals import output_vitals
 from deltarule.explain.health.probe import vitals
-from deltarule.explain.recorded_pass import losses, recorded_pass
 from deltarule.explain.health.vitals import Vitals
+from deltarule.explain.recorded_pass import losses, recorded_pass
 from deltarule.nn.module import Module
 from deltarule.operations.random import get_random_state, manual_seed, set_random_state
 from deltarule.optim.optimizer import Optimizer

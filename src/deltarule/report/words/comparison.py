@@ -3,7 +3,7 @@
 WORDS = {
     "comparison.title": ("Comparison", "对比实验"),
     "comparison.setting": (
-        "Same seed ({seed}) and same batches in the same order: {epochs} epochs of {batches} batches.",
+        "Same seed ({seed}) and same batches in the same order. Epochs: {epochs}, of {batches} batches each.",
         "随机种子（{seed}）、批次及其顺序均相同：{epochs} 轮，每轮 {batches} 个批次。",
     ),
     "comparison.best_validation": (

@@ -3,8 +3,8 @@
 WORDS = {
     "samples.title": ("Gradients per sample", "逐样本梯度"),
     "samples.count": (
-        "{samples} samples, from one backward pass over one recorded loss.",
-        "共 {samples} 个样本，由一次记录的损失和一次反向传播得到。",
+        "Number of samples: {samples}. Their gradients come from one backward pass over one recorded loss.",
+        "样本数：{samples}。所有梯度来自同一次记录的损失和同一次反向传播。",
     ),
     "samples.mean": (
         "The loss is a mean over samples: the mean of the gradients below is the gradient of the batch.",
@@ -25,13 +25,18 @@ WORDS = {
         "不属于任何单个样本的项（如权重衰减）在以下参数中平均分摊：{names}。",
     ),
     "samples.against_count": (
-        "{count} of {samples} samples pull against the batch (negative cosine).",
+        "Samples that pull against the batch (negative cosine): {count} of {samples}.",
         "{samples} 个样本中有 {count} 个与批量梯度方向相反（余弦为负）。",
     ),
     "samples.noise": (
         "Gradient noise scale: {scale}. A batch of about that many samples has as much noise as signal in "
         "its gradient.",
         "梯度噪声尺度：{scale}。批量大小约为该值时，梯度中的噪声与信号相当。",
+    ),
+    "samples.zero": ("The gradient of the batch is exactly 0.", "批量梯度恰好为零。"),
+    "samples.not_finite": (
+        "The gradient of the batch is not finite: it holds NaN or infinity.",
+        "批量梯度中含有 NaN 或无穷大。",
     ),
     "samples.no_signal": (
         "No signal stands out of the noise: the gradients of the samples point every way.",

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import math
 
-from deltarule.explain.health.causes.course import Course, baseline, input_rms, level, takes_inputs_as_they_are
+from deltarule.explain.health.causes.course import (
+    Course,
+    baseline,
+    input_rms,
+    level,
+    takes_inputs_as_they_are,
+)
 from deltarule.explain.health.causes.finding import Finding, Remedy, severity
 from deltarule.explain.health.vitals import Vitals
 
