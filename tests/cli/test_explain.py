@@ -73,6 +73,10 @@ def test_a_group_that_is_looked_into(trained):
         (("--example", "graph", "--open", "sigmoid"), "--open is for runs"),
         (("--example", "graph", "--output", "net.pdf"), "the ending is no form"),
         (("--example", "graph", "--output", "nowhere/net.html"), "there is no folder nowhere"),
+        (
+            ("--example", "graph", "--program", "net.txt"),
+            "net.txt: --program expects a name that ends in .py",
+        ),
         (("--example", "nothing"), "nothing"),
         (("--example", "graph", "--lang", "de"), "de"),
         (("no-such-run",), "no-such-run"),

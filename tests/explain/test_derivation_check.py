@@ -265,7 +265,8 @@ WRONG = {
         {"terms": ("weight",)},
     ),
     "linear: bias not summed": (
-        dr.linear, lambda g, x, w, b: (g @ w, g.T @ x, g), (X, W, B), "missing_sum", {"terms": ("bias",)},
+        dr.linear, lambda g, x, w, b: (g @ w, g.T @ x, g), (X, W, B), "missing_sum",
+        {"terms": ("bias",), "extent": "batch"},
     ),
     "linear: mean for sum": (
         dr.linear, lambda g, x, w, b: (g @ w, g.T @ x, g.mean(0)), (X, W, B), "mean_for_sum",

@@ -114,8 +114,22 @@ def test_large_programs_read_theirs_from_a_file(tmp_path):
     x = numbers(40, 40)
     program = program_of(derive((x * x).sum(), names={"x": x}))
     assert program.file == "arrays.npz"
-    assert sorted(path.name for path in program.save(tmp_path / "net.py")) == ["arrays.npz", "net.py"]
     assert np.array_equal(program.run()["grad_x"], 2 * x.numpy())
+
+
+def test_programs_in_one_folder_keep_to_their_own_numbers(tmp_path):
+    sums = []
+    for seed, name in enumerate(("one", "two")):
+        x = dr.tensor(np.random.default_rng(seed).standard_normal((40, 40)), requires_grad=True)
+        loss = (x * x).sum()
+        sums.append(loss.item())
+        written = program_of(derive(loss, names={"x": x})).save(tmp_path / f"{name}.py")
+        assert [path.name for path in written] == [f"{name}.py", f"{name}.npz"]
+    for name, wanted in zip(("one", "two"), sums, strict=True):
+        # From another folder.
+        command = [sys.executable, str(tmp_path / f"{name}.py")]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path.parent)
+        assert float(done.stdout.split()[-1]) == pytest.approx(wanted, rel=1e-12)
 
 
 def test_a_program_ends_in_py(tmp_path):

@@ -89,6 +89,10 @@ def explain_command(
     form = form or form_of(output)
     for path in (output, program):
         require_folder(path)
+    if program is not None and program.suffix != ".py":
+        raise ArgumentError(
+            program.name, "--program expects a name that ends in .py", f"Use {program.stem}.py."
+        )
     if name is not None:
         if opened:
             raise ArgumentError(

@@ -81,15 +81,16 @@ class FormulaCheck:
         statement.checked = sum(map(len, positions.values()))
 
     def _floor(self, statement: Statement) -> float:
-        """What gradients that cancel are measured by: a millionth of the largest one that is read.
+        """What results that cancel are measured by: a millionth of the largest element that is read.
 
-        The sum of a normalised layer's gradients, say, is zero but for rounding.
+        The sum of a normalised layer's gradients, say, is zero but for rounding. Gradients are measured by
+        gradients alone, which may be much smaller than what else is read.
         """
-        sizes = [0.0]
+        largest = 0.0
         for name in statement.reads:
-            if name.startswith(("grad_", "delta")) and name in self._known:
-                sizes.append(float(np.max(np.abs(self._known[name]), initial=0.0)))
-        largest = max(sizes)
+            counts = statement.kind == "forward" or name.startswith(("grad_", "delta"))
+            if counts and name in self._known:
+                largest = max(largest, float(np.max(np.abs(self._known[name]), initial=0.0)))
         return max(1e-6 * largest if np.isfinite(largest) else 0.0, self._tiny)
 
     def _read(self, statement: Statement, *layers: Mapping[str, Array]) -> dict[str, Any]:

@@ -59,7 +59,9 @@ class Program:
         return self.text
 
     def save(self, path: str | Path) -> list[Path]:
-        """Writes the program, and its file of arrays beside it where it needs one; returns what was written.
+        """Writes the program, and where it needs one a .npz file of the same name beside it.
+
+        Returns what was written; the program runs from any folder.
 
         Raises ArgumentError unless the path ends in .py, RunError for a file that cannot be written.
         """
@@ -72,10 +74,12 @@ class Program:
             )
         contents = {path: self.text.encode()}
         if self.file:
+            # Found from any folder, and not mixed up with those of another program.
+            text = self.text.replace(_load_line(self.file), 'arrays = np.load(__file__[:-2] + "npz")')
             arrays: dict[str, Any] = dict(self.arrays)
             packed = io.BytesIO()
             np.savez_compressed(packed, **arrays)
-            contents[path.parent / self.file] = packed.getvalue()
+            contents = {path: text.encode(), path.with_suffix(".npz"): packed.getvalue()}
         for place, content in contents.items():
             write_atomic(place, content)
         return list(contents)

@@ -143,7 +143,10 @@ class _Written:
         self.scores, self.weights, self.shares = (
             Symbol(name, depth) for name in ("scores", "weights", "shares")
         )
-        self.scale, self.is_causal = call.parameters["scale"], call.parameters["is_causal"]
+        self.is_causal = call.parameters["is_causal"]
+        scale, features = call.parameters["scale"], query[-1]
+        usual = features > 0 and scale == 1 / math.sqrt(features)
+        self.scale = Number(scale, rf"\tfrac{{1}}{{\sqrt{{{features}}}}}" if usual else "")
 
     def at(self, symbol: Symbol, *last: Index) -> Expression:
         """An element, leading axes broadcast."""

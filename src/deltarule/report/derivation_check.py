@@ -102,11 +102,20 @@ def _terms(record: DerivationCheck, words: Words) -> Table:
             notes.append(words("derivation_check.problem", problem=term.problem))
         elif term.shown_by == "other":
             notes.append(words("derivation_check.other_numbers"))
+        misshapen = term.given is not None and term.given.shape != term.expected.shape
+        if term.given is not None and misshapen:
+            notes.append(
+                words(
+                    "derivation_check.shape",
+                    given=_shape(term.given),
+                    expected=_shape(term.expected),
+                )
+            )
         if term.kinks:
             notes.append(words("derivation_check.kinks", count=len(term.kinks)))
         causes = record.causes_of(term.name)
         notes.extend(words(f"derivation_check.name.{cause.kind}") for cause in causes)
-        error = "" if term.problem else figure(term.error)
+        error = "" if term.problem or misshapen else figure(term.error)
         rows.append([f"∂L/∂{term.name}", words(f"derivation_check.{term.status}"), error, "; ".join(notes)])
     return Table(header, rows)
 
@@ -145,7 +154,10 @@ def _says(cause: Cause, words: Words) -> str:
     key = f"derivation_check.says.{cause.kind}"
     if cause.kind in ("transposed", "missing_sum") and subject:
         key += "_part"
-    axis = ", ".join(str(each) for each in cause.axes)
+    if cause.extent in ("batch", "time"):
+        axis = words(f"derivation_check.axis.{cause.extent}")
+    else:
+        axis = words("derivation_check.axis.number", axes=", ".join(str(each) for each in cause.axes))
     gates = cause.place.gate or f"{cause.used}"
     return words(
         key,
@@ -154,7 +166,7 @@ def _says(cause: Cause, words: Words) -> str:
         value=cause.place.value,
         factor="" if cause.factor is None else figure(cause.factor),
         gates=gates,
-        axis=words("derivation_check.axis", axes=axis),
+        axis=axis,
     )
 
 
@@ -218,6 +230,10 @@ def _example(example: Example, words: Words) -> list[Part]:
         ]
         found.append(Part(table=Table(header, lines)))
     return found
+
+
+def _shape(array: Array) -> str:
+    return f"({shape_text(array.shape)})" if array.ndim else "()"
 
 
 def _array(array: Array) -> str:

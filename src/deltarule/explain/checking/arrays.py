@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 
@@ -56,7 +56,7 @@ def readings(
         return worst if worst <= tolerance else None
 
     if any(own.shape != target.shape for own, target in zip(given, right, strict=True)):
-        yield from _shapes(given, right, holds)
+        yield from _shapes(given, right, trials, holds)
         return
     if all(not np.any(each) for each in given):
         yield Reading("zero")
@@ -75,7 +75,12 @@ def readings(
         yield factor
 
 
-def _shapes(given: Sequence[Array], right: Sequence[Array], holds) -> Iterator[Reading]:
+def _shapes(
+    given: Sequence[Array],
+    right: Sequence[Array],
+    trials: Sequence[Trial],
+    holds: Callable[[Sequence[Array | None]], float | None],
+) -> Iterator[Reading]:
     """Arrays of another shape: transposed, not summed, summed too much, axes of length 1."""
     first, target = given[0], right[0]
     if first.ndim >= 2 and first.ndim == target.ndim:
@@ -100,7 +105,7 @@ def _shapes(given: Sequence[Array], right: Sequence[Array], holds) -> Iterator[R
                 except ValueError:
                     continue
                 if error is not None:
-                    yield Reading("missing_sum", axes=axes, error=error)
+                    yield Reading("missing_sum", extent=_role(given, axes, trials), axes=axes, error=error)
                     return
     for count in range(1, target.ndim + 1):
         for axes in combinations(range(target.ndim), count):
@@ -111,6 +116,15 @@ def _shapes(given: Sequence[Array], right: Sequence[Array], holds) -> Iterator[R
                 ):
                     yield Reading("extra_sum", axes=axes)
                     return
+
+
+def _role(given: Sequence[Array], axes: tuple[int, ...], trials: Sequence[Trial]) -> str:
+    """What the only axis of a sum counts, "batch" or "time", where its length is that on every trial."""
+    for role in ("batch", "time") if len(axes) == 1 else ():
+        lengths = [extents_by_role(trial).get(role) for trial in trials]
+        if all(own.shape[axes[0]] == length for own, length in zip(given, lengths, strict=True)):
+            return role
+    return ""
 
 
 def _gates(
@@ -136,13 +150,6 @@ def _gates(
             came = ", ".join(gates[permutation[gate]] for gate in moved)
             yield Reading("swapped_gates", gate=names, other=came)
             return
-
-
-def gate_reading(
-    given: Sequence[Array], right: Sequence[Array], trials: Sequence[Trial], tolerance: float = TOLERANCE
-) -> Reading | None:
-    """How the rows of one gate differ: their sign, a factor, or missing."""
-    return next(readings(given, right, trials, (), tolerance), None)
 
 
 def _factor(

@@ -11,6 +11,7 @@ import numpy as np
 
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError
+from deltarule.explain.checking.names import canonical
 from deltarule.explain.checking.problem import WHO, FunctionProblem, Problem, Trial
 
 _UPSTREAM = re.compile(
@@ -279,14 +280,6 @@ def alias(text: str, varied: Sequence[str]) -> str | None:
             if canonical(name) == canonical(bare):
                 return name
     return None
-
-
-def canonical(name: str) -> str:
-    """A name without the marks of its notation: W_{hh}, W^{(hh)}, Whh and weight_hh are one."""
-    name = name.translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹", "01234567890123456789"))
-    name = re.sub(r"\\(mathbf|boldsymbol|mathrm|mathit|bm|vec|text|operatorname)\b", "", name)
-    name = re.sub(r"[\\{}()\[\]_^\s]", "", name)
-    return name.replace("weight", "W").replace("bias", "b")
 
 
 def target_of(text: str, varied: Sequence[str]) -> str:

@@ -164,6 +164,9 @@ class Judge:
         term = cause.terms[0] if finding.mended is None else finding.mended.terms[0]
 
         def proves(trial: Trial, given: dict[str, Array]) -> bool:
+            if cause.kind in ("missing_sum", "extra_sum") and given[term].size == trial.gradients[term].size:
+                # A sum over one element shows nothing.
+                return False
             if finding.mended is not None:
                 return self._mends(finding, trial, term)
             if finding.suspect is None or not finding.alone:

@@ -42,6 +42,10 @@ WORDS = {
         "{count} element(s) lie on a kink, where several answers are right",
         "{count} 个元素位于不可导点，那里有多个正确答案",
     ),
+    "derivation_check.shape": (
+        "its shape is {given}, it should be {expected}",
+        "形状为 {given}，应为 {expected}",
+    ),
     "derivation_check.problem": ("could not be computed: {problem}", "无法计算：{problem}"),
     "derivation_check.mistake": ("Mistake {number}: {name}", "错误 {number}：{name}"),
     "derivation_check.concerns": ("It makes these gradients wrong: {names}.", "它使这些梯度出错：{names}。"),
@@ -84,7 +88,9 @@ WORDS = {
     "derivation_check.extent.classes": ("the number of classes or features", "类别数或特征数"),
     "derivation_check.extent.elements": ("the number of elements", "元素个数"),
     "derivation_check.counts": ("It is a factor that counts {extent}.", "这个因子就是{extent}。"),
-    "derivation_check.axis": ("axis {axes}", "第 {axes} 轴"),
+    "derivation_check.axis.batch": ("the batch", "批量"),
+    "derivation_check.axis.time": ("time", "时间"),
+    "derivation_check.axis.number": ("axis {axes}", "第 {axes} 轴"),
     # What each kind of mistake is called.
     "derivation_check.name.sign": ("the sign", "符号错误"),
     "derivation_check.name.summand_sign": ("the sign of a summand", "某一项的符号错误"),
