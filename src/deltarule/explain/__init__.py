@@ -14,6 +14,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from deltarule.explain.checking.derivation_check import DerivationCheck, check_derivation
 from deltarule.explain.compare import Comparison, GradientLook, Run, TimeGradients, compare, vary
 from deltarule.explain.derivation import Derivation, Statement, derive
 from deltarule.explain.examples import EXAMPLES, example
@@ -36,6 +37,7 @@ from deltarule.explain.trace import Step, Trace, Value
 __all__ = [
     "Comparison",
     "Derivation",
+    "DerivationCheck",
     "EXAMPLES",
     "Explanation",
     "Finding",
@@ -61,6 +63,7 @@ __all__ = [
     "Value",
     "Vitals",
     "Watch",
+    "check_derivation",
     "compare",
     "derive",
     "example",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from deltarule.explain.trace import CELLS, SEQUENCES, Step, Trace, Value
 
@@ -34,12 +35,19 @@ class Layers:
         self.of_step: dict[int, int] = {}
         self.deltas: dict[int, int] = {}
         begun = [step for step in steps if self._begins(step)]
-        # Steps of one layer that are recorded apart (a cell in a user's loop) stay one layer.
-        numbers: dict[tuple[int, ...], int] = {}
+        self.count = 0
+        # What belongs together though it is recorded apart: the same weights at several times, as of a cell in
+        # a loop of the user's, and terms of one sum, as W x and U h of W x + U h + b.
+        known: dict[Any, int] = {}
         for step in begun:
-            weights = tuple(value.number for value in self._weights(step))
-            self.of_step[step.number] = numbers.setdefault(weights, len(numbers) + 1)
-        self.count = len(numbers)
+            keys: list[Any] = [tuple(value.number for value in self._weights(step))]
+            if step.operation in AFFINE:
+                keys.append(self._pre_activation(step))
+            layer = next((known[key] for key in keys if key in known), 0)
+            if not layer:
+                layer = self.count = self.count + 1
+            known.update(dict.fromkeys(keys, layer))
+            self.of_step[step.number] = layer
         last = 0
         for step in steps:
             if step.number in self.of_step:

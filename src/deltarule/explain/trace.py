@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.backward import backpropagate, nodes_below, require_graph, seed_for
+from deltarule.autodiff.backward import nodes_below, require_graph, seed_for
 from deltarule.autodiff.node import Node, recorded_so_far
 from deltarule.autodiff.operation import Group, Operation
 from deltarule.autodiff.recording import enable_grad, name_scope
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import DeltaruleError, GraphError
+from deltarule.explain.way_back import WayBack, same_gradients, same_values, walk_back
 from deltarule.nn.module import Parameter
 
 # Steps that a trace holds in all; further groups stay closed. A page of that many takes a few seconds and
@@ -135,7 +136,7 @@ class Trace:
         self._most_steps = most_steps
         nodes = nodes_below([loss])
         self.top = self._add_steps(nodes, None)
-        self._write_back(_walk_back([loss], [seed_for(loss, upstream, "explain")], -1), nodes, self.top)
+        self._write_back(walk_back([loss], [seed_for(loss, upstream, "explain")], -1), nodes, self.top)
         self.loss = self._numbers[_key(loss)]
         self._open_groups()
         self.times: dict[int, int] = {}
@@ -193,7 +194,7 @@ class Trace:
         self.values.append(value)
         return value.number
 
-    def _write_back(self, way: _WayBack, nodes: Sequence[Node], steps: Sequence[int]) -> None:
+    def _write_back(self, way: WayBack, nodes: Sequence[Node], steps: Sequence[int]) -> None:
         """Writes down what arrived at each step and what it handed on."""
         step_of = dict(zip(nodes, steps, strict=True))
         for node, (incoming, outgoing) in way.visits.items():
@@ -247,15 +248,15 @@ class Trace:
         except DeltaruleError:
             return []
         nodes = nodes_below([each for each in outputs if each.requires_grad], start)
-        if not nodes or len(nodes) > room or not _same(outputs, node.values):
+        if not nodes or len(nodes) > room or not same_values(outputs, node.values):
             return []
         seeds = {
             output: Tensor(gradient)
             for output, gradient in zip(outputs, step.upstream, strict=True)
             if gradient is not None and output.requires_grad
         }
-        way = _walk_back(list(seeds), list(seeds.values()), start)
-        if not operation.reopens and not _same_gradients(stand_ins, way, step.contributions):
+        way = walk_back(list(seeds), list(seeds.values()), start)
+        if not operation.reopens and not same_gradients(stand_ins, way, step.contributions):
             return []
         self._held.append((stand_ins, outputs))
         for stand_in, number in zip(stand_ins, step.inputs, strict=True):
@@ -314,50 +315,3 @@ def states_formula(operation: Operation) -> bool:
 
 def _key(tensor: Tensor) -> Any:
     return tensor if tensor.node is None else (tensor.node, tensor.output_index)
-
-
-@dataclass(frozen=True)
-class _WayBack:
-    """One backward pass. visits: node -> (what arrived at its outputs, what it hands to its inputs)."""
-
-    visits: dict[Node, tuple[tuple[Any, ...], tuple[Any, ...]]]
-    leaves: dict[Any, Any]
-
-
-def _walk_back(outputs: Sequence[Tensor], upstream: Sequence[Tensor], after: int) -> _WayBack:
-    visits: dict[Node, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}
-
-    def observe(node: Node, incoming: Sequence[Any], outgoing: Sequence[Any]) -> None:
-        # In-place additions of the pass end before a node is visited, so the arrays are final.
-        visits[node] = tuple(incoming), tuple(outgoing)
-
-    with np.errstate(all="ignore"):
-        return _WayBack(visits, backpropagate(outputs, upstream, observer=observe, after=after))
-
-
-def _same(outputs: Sequence[Tensor], values: Sequence[Array]) -> bool:
-    """Whether the open form gave what was recorded: it does not where it draws random numbers."""
-    return len(outputs) == len(values) and all(
-        _close(output._array, value) for output, value in zip(outputs, values, strict=True)
-    )
-
-
-def _same_gradients(
-    stand_ins: Sequence[Tensor], way: _WayBack, contributions: Sequence[Array | None]
-) -> bool:
-    """Whether the open form hands the same gradients back: at a kink, such as max(x, 0) at 0, it may not."""
-    for stand_in, contribution in zip(stand_ins, contributions, strict=True):
-        if contribution is not None:
-            found = way.leaves.get(stand_in)
-            if not _close(np.zeros_like(contribution) if found is None else found, contribution):
-                return False
-    return True
-
-
-def _close(found: Array, expected: Array) -> bool:
-    tolerance = 1e-3 if expected.dtype.itemsize < 8 else 1e-9
-    finite = np.abs(expected[np.isfinite(expected)])
-    scale = max(float(np.max(finite, initial=0.0)), 1e-3)
-    return found.shape == expected.shape and np.allclose(
-        found, expected, tolerance, tolerance * scale, equal_nan=True
-    )

@@ -17,6 +17,7 @@ from deltarule.autodiff.formula.expression import (
     Equation,
     Expression,
     Index,
+    Number,
     Sum,
     Symbol,
     array_function,

@@ -6,6 +6,14 @@ of their module: `flow.rate` is in flow.py.
 
     words = Words("zh")
     words("flow.rate", rate=0.61)
+
+One term for one idea, in Chinese as in English:
+
+    back-propagation  反向传播 (through time: 随时间)    batch size  批量大小; one batch  批次
+    gradient  梯度; upstream  上游; local  局部           pre-activation  净输入
+    error term  误差项                                   hidden, cell state  隐藏状态、细胞状态
+    rate per step  每步倍数                              gate  门; unit  单元; saturated  饱和
+    contribution  贡献; share  份额                      time step  时间步; training step  训练步
 """
 
 from __future__ import annotations

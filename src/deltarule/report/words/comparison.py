@@ -56,7 +56,7 @@ WORDS = {
     ),
     "comparison.time_chart": ("‖∂L/∂h[k]‖ at step {step} of the training", "训练第 {step} 步时的 ‖∂L/∂h[k]‖"),
     "comparison.time_step": ("time step k", "时间步 k"),
-    "comparison.rate": ("factor per step", "每步因子"),
+    "comparison.rate": ("factor per step", "每步倍数"),
     "comparison.left": ("left after 20 steps", "20 步后剩余"),
     "comparison.earliest": ("at the first step", "第一个时间步"),
     "comparison.latest": ("at the last step", "最后一个时间步"),

@@ -56,7 +56,7 @@ WORDS = {
     ),
     "flow.rate_unknown": (
         "The rate is unknown: values have left the range of floats.",
-        "速率未知：数值已超出浮点数的范围。",
+        "倍数未知：数值已超出浮点数的范围。",
     ),
     "flow.vanishes": (
         "The gradient vanishes: {lag} steps back it is below the resolution of {dtype} ({limit}), "
@@ -67,7 +67,7 @@ WORDS = {
     "flow.vanishes_beyond": (
         "At this rate the gradient falls below the resolution of {dtype} ({limit}) after {lag} steps, more "
         "than the sequence has.",
-        "按此速率，{lag} 步之后梯度将低于 {dtype} 的分辨率（{limit}），但该步数超出了序列长度。",
+        "照此推算，{lag} 步之后梯度将低于 {dtype} 的分辨率（{limit}），但该步数超出了序列长度。",
     ),
     "flow.explodes": (
         "The gradient explodes: {lag} steps back it exceeds the largest {dtype} ({limit}), relative to where "
@@ -77,7 +77,7 @@ WORDS = {
     "flow.explodes_beyond": (
         "At this rate the gradient exceeds the largest {dtype} ({limit}) after {lag} steps, more than the "
         "sequence has.",
-        "按此速率，{lag} 步之后梯度将超过 {dtype} 的最大值（{limit}），但该步数超出了序列长度。",
+        "照此推算，{lag} 步之后梯度将超过 {dtype} 的最大值（{limit}），但该步数超出了序列长度。",
     ),
     "flow.keeps": (
         "It neither vanishes nor explodes within any length of use.",
@@ -104,7 +104,7 @@ WORDS = {
         "只经隐藏状态与循环权重",
     ),
     "flow.fit": ("fitted: {rate} per step", "拟合：每步 {rate}"),
-    "flow.per_step": ("Rate per step", "每步速率"),
+    "flow.per_step": ("Rate per step", "每步倍数"),
     "flow.left": ("Left after {steps} steps", "{steps} 步后剩余"),
     "flow.horizon": ("Horizon", "可达步数"),
     "flow.horizon.vanishes": ("vanishes at {lag}", "{lag} 步处消失"),
@@ -120,7 +120,7 @@ WORDS = {
     ),
     "flow.entering": (
         "The loss enters here at {count} of {steps} steps.",
-        "损失在 {steps} 个时间步中的 {count} 个进入。",
+        "在 {steps} 个时间步中，损失从其中 {count} 个进入该层。",
     ),
     "flow.weight": ("Weight", "权重"),
     "flow.shape": ("Shape", "形状"),

@@ -41,11 +41,11 @@ WORDS = {
     "health.cause.targets_constant": ("All targets are the same", "所有目标值都相同"),
     "health.why.targets_constant": (
         "Every sample has the target {value}: a constant is the perfect answer, and nothing else is learned.",
-        "每个样本的目标值都是 {value}：输出常数就已完美，学不到别的东西。",
+        "每个样本的目标值都是 {value}：只要输出常数就能全部答对，学不到别的东西。",
     ),
     "health.cause.not_connected": (
         "No gradient reaches {layer}: it is not connected with the loss",
-        "梯度到不了 {layer}：该层与损失没有连通",
+        "梯度无法到达 {layer}：该层与损失没有连通",
     ),
     "health.why.not_connected": (
         "The loss does not depend on {names}. Either the layer is not used in forward, or its result is cut "
@@ -78,7 +78,7 @@ WORDS = {
     ),
     "health.why.sigmoid_before_loss": (
         "{loss} expects logits, but it is given values between 0 and 1: it cannot become sure of any answer.",
-        "{loss} 需要 logits，而传入的值只在 0 与 1 之间：它对任何答案都无法变得确信。",
+        "{loss} 需要 logits，而传入的值只在 0 与 1 之间：网络对任何答案都无法给出高置信度。",
     ),
     "health.cause.activation_before_loss": (
         "{operation} bounds the logits before the loss: in {layer}",
@@ -156,7 +156,7 @@ WORDS = {
         "{saturated} of its {operation} values lie where the derivative is nearly 0: the inputs, of size "
         "{inputs_rms}, give pre-activations of standard deviation {input_std}.",
         "{operation} 的值中有 {saturated} 落在导数几乎为 0 的区域：大小为 {inputs_rms} "
-        "的输入使激活前的值标准差达到 "
+        "的输入使净输入的标准差达到 "
         "{input_std}。",
     ),
     "health.cause.saturated_by_weights": (
@@ -169,15 +169,15 @@ WORDS = {
         "about {times} times the usual {usual_rms}, give pre-activations of standard deviation {input_std}.",
         "{operation} 的值中有 {saturated} 落在导数几乎为 0 的区域。权重大小为 {weight_rms}，约为通常值 "
         "{usual_rms} 的 "
-        "{times} 倍，使激活前的值标准差达到 {input_std}。",
+        "{times} 倍，使净输入的标准差达到 {input_std}。",
     ),
     "health.cause.dead_units": ("Units behind {layer} are dead", "{layer} 之后的单元大量死亡"),
     "health.why.dead_units": (
         "{dead} of the {units} units are 0 for every sample, so that no gradient reaches their weights and "
         "they stay "
         "so. Their pre-activations have mean {input_mean} and standard deviation {input_std}.",
-        "{units} 个单元中有 {dead} 对所有样本都输出 0，梯度到不了它们的权重，因此不会恢复。"
-        "激活前的值均值为 {input_mean}，标准差为 {input_std}。",
+        "{units} 个单元中有 {dead} 对所有样本都输出 0，梯度无法到达它们的权重，因此不会恢复。"
+        "净输入（激活前的值）均值为 {input_mean}，标准差为 {input_std}。",
     ),
     "health.cause.vanishing_by_activation": (
         "The gradient vanishes over depth, because of {operation}",
@@ -297,7 +297,7 @@ WORDS = {
     ),
     "health.cause.batch_too_small": (
         "The gradient of a batch is all noise: the batches are too small",
-        "一个批量的梯度几乎全是噪声：批量太小",
+        "单个批次的梯度几乎全是噪声：批量太小",
     ),
     "health.why.batch_too_small": (
         "Noise makes up {noise} of the squared gradient of a batch of {batch_size}. The gradient noise "
@@ -393,7 +393,7 @@ WORDS = {
     "health.remedy.clip_norm": ("Clip at a norm of {limit}.", "把梯度裁剪的范数上限改为 {limit}。"),
     "health.remedy.batch_size": (
         "Use batches of {rows} rows, or a smaller learning rate.",
-        "改用 {rows} 个样本的批量，或降低学习率。",
+        "把批量大小改为 {rows}，或降低学习率。",
     ),
     "health.remedy.weigh_classes": (
         "Weigh rare classes more in the loss, or draw them more often.",
@@ -405,19 +405,19 @@ WORDS = {
         "Tried for {steps} steps from the same weights and batches: it helps. The loss ends at {after} "
         "instead of "
         "{before}.",
-        "从相同的权重和批量出发试训 {steps} 步：有效。损失最终为 {after}，不用该建议时为 {before}。",
+        "从相同的权重出发、用相同的批次试训 {steps} 步：有效。损失最终为 {after}，不用该建议时为 {before}。",
     ),
     "health.trial.same": (
         "Tried for {steps} steps from the same weights and batches: no difference yet. The loss ends at "
         "{after}, "
         "without it at {before}.",
-        "从相同的权重和批量出发试训 {steps} 步：尚无差别。损失最终为 {after}，不用该建议时为 {before}。",
+        "从相同的权重出发、用相同的批次试训 {steps} 步：尚无差别。损失最终为 {after}，不用该建议时为 {before}。",
     ),
     "health.trial.worse": (
         "Tried for {steps} steps from the same weights and batches: it does not help within them. The loss "
         "ends at "
         "{after}, without it at {before}.",
-        "从相同的权重和批量出发试训 {steps} 步：这些步内没有帮助。损失最终为 {after}，不用该建议时为 "
+        "从相同的权重出发、用相同的批次试训 {steps} 步：这些步内没有帮助。损失最终为 {after}，不用该建议时为 "
         "{before}。",
     ),
     "health.trial.accuracy": (
@@ -501,7 +501,7 @@ WORDS = {
     "health.gate": ("gate", "门"),
     "health.saturated": ("saturated", "饱和"),
     "health.dead": ("dead", "死亡"),
-    "health.input_std": ("pre-activation std", "激活前标准差"),
+    "health.input_std": ("pre-activation std", "净输入标准差"),
     "health.derivative": ("derivative", "导数"),
     "health.radius": ("spectral radius of weights", "循环权重谱半径"),
     "health.jacobian_radius": ("of step Jacobians", "单步雅可比谱半径"),
@@ -538,7 +538,7 @@ WORDS = {
     "health.chart_clipped": ("Share of clipped gradients", "被裁剪梯度的比例"),
     "health.chart_noise": ("Gradient noise scale", "梯度噪声尺度"),
     "health.chart_rate": ("Gradient per time step", "梯度每时间步的倍数"),
-    "health.chart_line": ("Loss after the next step, by its length", "不同步长下一步之后的损失"),
+    "health.chart_line": ("Loss after the next step, by its length", "以不同步长更新一次后的损失"),
     "health.length": ("length of the step, 1 as it is", "步长（1 为当前步长）"),
     "health.depth": ("depth", "深度"),
     "health.share": ("share", "比例"),
@@ -564,8 +564,8 @@ WORDS = {
     "health.of.median_std": ("median of the others", "其他特征的中位数"),
     "health.of.times": ("times", "倍数"),
     "health.of.saturated": ("saturated", "饱和比例"),
-    "health.of.input_std": ("pre-activation: standard deviation", "激活前的值：标准差"),
-    "health.of.input_mean": ("pre-activation: mean", "激活前的值：均值"),
+    "health.of.input_std": ("pre-activation: standard deviation", "净输入：标准差"),
+    "health.of.input_mean": ("pre-activation: mean", "净输入：均值"),
     "health.of.inputs_rms": ("size of the inputs", "输入大小"),
     "health.of.weight_rms": ("size of the weights", "权重大小"),
     "health.of.usual_rms": ("usual size", "通常大小"),

@@ -12,7 +12,7 @@ import deltarule as dr
 from deltarule.errors import ArgumentError
 from deltarule.explain.checking.names import Names
 from deltarule.explain.checking.sympy_reader import read_sympy
-from deltarule.explain.derivation_check import check_derivation
+from deltarule.explain.checking.derivation_check import check_derivation
 
 X = np.random.default_rng(1).normal(size=(4, 3))
 W = np.random.default_rng(2).normal(size=(2, 3))
@@ -21,7 +21,7 @@ W = np.random.default_rng(2).normal(size=(2, 3))
 def test_sympy_is_never_imported_by_deltarule():
     code = (
         "import sys, deltarule as dr\n"
-        "from deltarule.explain.derivation_check import check_derivation\n"
+        "from deltarule.explain.checking.derivation_check import check_derivation\n"
         "check_derivation(dr.tanh, {'x': 'dy (1 - y^2)'}, [0.5, 1.0])\n"
         "sys.exit('sympy' in sys.modules)\n"
     )

@@ -5,7 +5,7 @@ import pytest
 
 import deltarule as dr
 from deltarule.errors import ArgumentError
-from deltarule.explain.derivation_check import check_derivation
+from deltarule.explain.checking.derivation_check import check_derivation
 from tests.operations.cases import CASES
 
 

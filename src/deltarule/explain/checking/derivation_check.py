@@ -38,7 +38,7 @@ class DerivationCheck(Shown):
     names           names of all arrays -> their shapes
 
     >>> import deltarule as dr
-    >>> from deltarule.explain.derivation_check import check_derivation
+    >>> from deltarule.explain.checking.derivation_check import check_derivation
     >>> check = check_derivation(dr.tanh, lambda upstream, x: upstream * (1 - x**2), [0.5, -1.0])
     >>> check.right, check.causes[0].kind
     (False, 'wrong_point')
@@ -110,7 +110,7 @@ def check_derivation(
 
     >>> import deltarule as dr
     >>> import numpy as np
-    >>> from deltarule.explain.derivation_check import check_derivation
+    >>> from deltarule.explain.checking.derivation_check import check_derivation
     >>> x, w = np.array([[1.0, 2.0], [3.0, 5.0], [0.0, 1.0]]), np.array([[0.5, -1.0]])
     >>> def backward(upstream, x, weight):
     ...     return upstream @ weight, upstream.T @ x / len(x)
