@@ -9,8 +9,8 @@ import pytest
 
 import deltarule as dr
 from deltarule.explain.checking import corrections, faults
-from deltarule.explain.checking.findings import KINDS
 from deltarule.explain.checking.derivation_check import check_derivation
+from deltarule.explain.checking.findings import KINDS
 from deltarule.report import derivation_check as room
 from deltarule.report.words import catalogue
 

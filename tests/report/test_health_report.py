@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import deltarule as dr
+from deltarule.explain.changes import CHANGES
 from deltarule.explain.health.causes import CAUSES, findings
 from deltarule.explain.health.causes.finding import Finding, Remedy
-from deltarule.explain.changes import CHANGES
 from deltarule.explain.health.health import Health, health
 from deltarule.explain.health.probe_batch import probe_batch
 from deltarule.explain.health.remedy import Trial

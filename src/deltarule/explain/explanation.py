@@ -1,9 +1,9 @@
 """Explanation: the four views of one computation, joined: graph, formulas, numbers and code.
 
-    explanation = dr.explain(loss)
-    explanation.trace         the graph with every value and gradient, groups opened
-    explanation.derivation    the formulas of the whole, and `inside` those of each opened group
-    explanation.program       the NumPy program that computes the same
+explanation = dr.explain(loss)
+explanation.trace         the graph with every value and gradient, groups opened
+explanation.derivation    the formulas of the whole, and `inside` those of each opened group
+explanation.program       the NumPy program that computes the same
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ class Layers:
         self.deltas: dict[int, int] = {}
         begun = [step for step in steps if self._begins(step)]
         self.count = 0
-        # What belongs together though it is recorded apart: the same weights at several times, as of a cell in
-        # a loop of the user's, and terms of one sum, as W x and U h of W x + U h + b.
+        # What belongs together though it is recorded apart: the same weights at several times, as a cell in
+        # a loop of the user's has, and terms of one sum, as W x and U h of W x + U h + b.
         known: dict[Any, int] = {}
         for step in begun:
             keys: list[Any] = [tuple(value.number for value in self._weights(step))]

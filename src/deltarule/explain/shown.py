@@ -23,7 +23,8 @@ class Shown:
     language   "en" or "zh", for every word of the result
     path       a file to write; its folder must exist. The text is returned in any case
 
-    Raises ArgumentError for a language or a form that there is not, RunError for a file that cannot be written.
+    Raises ArgumentError for a language or a form that there is not, RunError for a file that cannot be
+    written.
 
     >>> import deltarule as dr
     >>> x = dr.tensor(2.0, requires_grad=True)

@@ -95,7 +95,7 @@ class StatementWriter:
     def _upstream(self, number: int, step: Step, name: str) -> str | float:
         """What stands for ∂L/∂value: 1 for the loss itself, 0 for a result that nobody uses.
 
-        Where the formula does more with it than arithmetic (takes a step of it, say), it stays an array of zeros.
+        Where the formula does more with it than arithmetic, it stays an array of zeros.
         """
         value = self.trace.values[number]
         contributions = self.level.contributions(number)

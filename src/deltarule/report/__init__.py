@@ -2,7 +2,8 @@
 
 Each kind of record has a room: a module with a function for each form that it can be shown in,
 
-    html(record, words), latex(record, words), markdown(record, words), text(record, words), svg(record, words)
+    html(record, words), latex(record, words), markdown(record, words), text(record, words),
+    svg(record, words)
 
 and, where it has formulas, `formulas(record)`: them as lines of LaTeX, aligned at `&=`.
 """

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from deltarule.autodiff.tensor import Array
-from deltarule.explain.checking.findings import Cause, Example, Pattern, Term
 from deltarule.explain.checking.derivation_check import DerivationCheck
+from deltarule.explain.checking.findings import Cause, Example, Pattern, Term
 from deltarule.report.charts import bar_chart, heat_map, standalone
 from deltarule.report.markup import Markup
 from deltarule.report.numbers import figure, shape_text

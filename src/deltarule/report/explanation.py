@@ -46,7 +46,7 @@ def _through_time(explanation: Explanation, words: Words) -> list[Markup]:
 
 
 def _packed(data: dict[str, Any]) -> dict[str, Any]:
-    """Long data deflated: formulas repeat, so they shrink to a twentieth, and browsers inflate them at once."""
+    """Long data deflated: formulas repeat, so they shrink to a twentieth, and browsers inflate them."""
     text = json_text(data).encode()
     if len(text) < _LONG:
         return data

@@ -140,7 +140,9 @@ class _PageData:
     def _letters(self, value: Value) -> dict[str, str]:
         """Letters of single elements, and of the gradient where it is not ∂L/∂value."""
         sign = self.notation.signs[value.number]
-        letters = {} if sign.scalar == self._symbol(value.number) else {"elementMath": self._formula(sign.scalar)}
+        letters = (
+            {} if sign.scalar == self._symbol(value.number) else {"elementMath": self._formula(sign.scalar)}
+        )
         if value.number in self.notation.deltas:
             scalar, whole = self.explanation.names[self.notation.gradient(value.number)]
             letters["elementGradientMath"] = self._formula(scalar)
@@ -170,7 +172,9 @@ class _PageData:
             "forward": [each["id"] for each in own if each["kind"] == "forward"],
             "backward": [each["id"] for each in own if each["kind"] != "forward"],
             "elementwise": isinstance(step.node.operation, Elementwise),
-            "local": [self.arrays.written(each) for each in local_gradients(self.trace, step)] if small else None,
+            "local": [self.arrays.written(each) for each in local_gradients(self.trace, step)]
+            if small
+            else None,
             "upstream": [self.arrays.written(each) if small else None for each in step.upstream],
             "contributions": [self.arrays.written(each) if small else None for each in contributions],
         }
@@ -180,6 +184,9 @@ class _PageData:
         if step.number in self.orders or not step.children:
             return self.orders.get(step.number, step.number)
         return min(self._order(self.trace.steps[child]) for child in step.children)
+
+    def _local(self, step: Step) -> list[dict[str, Any] | None]:
+        return [self.arrays.written(each) for each in local_gradients(self.trace, step)]
 
     def _boxes(self) -> tuple[list[dict[str, Any]], dict[int, int]]:
         """Layers that hold several steps, nested as their names are; and the innermost one of each step."""
@@ -198,11 +205,18 @@ class _PageData:
         }
         numbers = {scope: number for number, scope in enumerate(kept)}
         boxes = []
+        opened = whole <= _MANY_STEPS
         for scope, number in numbers.items():
             outer = [other for other in kept if scope.startswith(f"{other}.")]
             parent = numbers[max(outer, key=len)] if outer else None
             boxes.append(
-                {"id": number, "title": scope, "kind": "layer", "parent": parent, "open": whole <= _MANY_STEPS}
+                {
+                    "id": number,
+                    "title": scope,
+                    "kind": "layer",
+                    "parent": parent,
+                    "open": whole <= _MANY_STEPS,
+                }
             )
         box_of = {}
         for scope in sorted(kept, key=len):
@@ -223,12 +237,18 @@ class _PageData:
         forms = {}
         for form, lines, matrix in (("index", statement.index, False), ("matrix", statement.written, True)):
             latex = latex_lines(lines, matrix=matrix, names=names, marks=self.marks)
-            forms[form] = "".join(repeated_mathml(in_language(line, self.words), display=True) for line in latex)
+            forms[form] = "".join(
+                repeated_mathml(in_language(line, self.words), display=True) for line in latex
+            )
         trees = [formula_tree(line, self.gradients) for line in statement.index if isinstance(line, Equation)]
         defined = None if statement.value is None else self.notation.signs[statement.value].identifier
-        own = next((each for each in trees if each and (defined is None or each["left"]["name"] == defined)), None)
+        own = next(
+            (each for each in trees if each and (defined is None or each["left"]["name"] == defined)), None
+        )
         reads = {self.identifiers[name] for name in statement.reads if name in self.identifiers}
-        reads |= {self.identifiers[self.gradients[name]] for name in statement.reads if name in self.gradients}
+        reads |= {
+            self.identifiers[self.gradients[name]] for name in statement.reads if name in self.gradients
+        }
         errors = [each for each in (statement.index_error, statement.matrix_error) if each is not None]
         return {
             "id": number,

@@ -10,9 +10,9 @@ import pytest
 
 import deltarule as dr
 from deltarule.errors import ArgumentError
+from deltarule.explain.checking.derivation_check import check_derivation
 from deltarule.explain.checking.names import Names
 from deltarule.explain.checking.sympy_reader import read_sympy
-from deltarule.explain.checking.derivation_check import check_derivation
 
 X = np.random.default_rng(1).normal(size=(4, 3))
 W = np.random.default_rng(2).normal(size=(2, 3))

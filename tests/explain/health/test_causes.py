@@ -1,4 +1,4 @@
-"""The causes of `explain.health.causes`: the right one for networks broken on purpose, none for healthy ones."""
+"""The causes of `explain.health.causes`: the right one for broken networks, none for healthy ones."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ import pytest
 
 import deltarule as dr
 from deltarule.errors import ArgumentError
-from deltarule.explain.health.causes.finding import Remedy
 from deltarule.explain.changes import CHANGES, NotPossible
+from deltarule.explain.health.causes.finding import Remedy
 from deltarule.explain.health.health import health
 from deltarule.explain.health.remedy import try_remedy
 from deltarule.explain.health.setup import Setup, train_for

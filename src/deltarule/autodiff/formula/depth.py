@@ -1,4 +1,4 @@
-"""Room for deep formulas: reading a tree calls itself at every level, and a stack of 400 arrays is 400 deep."""
+"""Room for deep formulas: readers call themselves at every level, and a stack of 400 arrays has 400."""
 
 from __future__ import annotations
 

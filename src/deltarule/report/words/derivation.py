@@ -23,9 +23,10 @@ WORDS = {
         "每个公式都以 float64 求值，并与引擎算出的梯度比较；相对于最大元素的最大误差为 {error}。",
     ),
     "derivation.rows": (
-        "Batches are matrices with one sample in each row, so that a layer reads X Wᵀ + b. A number below sum, "
-        "max or min is the axis that it runs over, counted from 0.",
-        "批量数据按行存放，每行一个样本，因此一层写作 X Wᵀ + b。sum、max、min 下标中的数字是其作用的轴，从 0 开始计数。",
+        "Batches are matrices with one sample in each row, so that a layer reads X Wᵀ + b. A number below "
+        "sum, max or min is the axis that it runs over, counted from 0.",
+        "批量数据按行存放，每行一个样本，因此一层写作 X Wᵀ + b。"
+        "sum、max、min 下标中的数字是其作用的轴，从 0 开始计数。",
     ),
     "derivation.role.input": ("input", "输入"),
     "derivation.role.target": ("target", "目标值"),

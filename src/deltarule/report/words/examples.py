@@ -2,8 +2,14 @@
 
 WORDS = {
     "examples.graph": ("A graph by hand: f = (x + y) · z", "手算计算图：f = (x + y) · z"),
-    "examples.sigmoid-neuron": ("A sigmoid neuron, its activation as one gate", "Sigmoid 神经元：激活函数作为一个门"),
-    "examples.sigmoid-gates": ("A sigmoid neuron, its activation as four gates", "Sigmoid 神经元：激活函数拆成四个门"),
+    "examples.sigmoid-neuron": (
+        "A sigmoid neuron, its activation as one gate",
+        "Sigmoid 神经元：激活函数作为一个门",
+    ),
+    "examples.sigmoid-gates": (
+        "A sigmoid neuron, its activation as four gates",
+        "Sigmoid 神经元：激活函数拆成四个门",
+    ),
     "examples.gates": (
         "Three gates: add distributes, max routes, multiply switches",
         "三种门：加法分发，取最大值路由，乘法交换",

@@ -104,7 +104,7 @@ WORDS = {
     "explanation.contributions_note": (
         "The value is used several times: what comes back from each use is added. Shares are of the summed "
         "sizes.",
-        "该值被多次使用：各处传回的梯度相加。占比按绝对值之和计算。",
+        "该值被多次使用：各处传回的梯度相加。份额按绝对值之和计算。",
     ),
     "explanation.sum": ("sum", "合计"),
     "explanation.element": ("Element [{index}] written out", "元素 [{index}] 的计算"),

@@ -411,13 +411,15 @@ WORDS = {
         "Tried for {steps} steps from the same weights and batches: no difference yet. The loss ends at "
         "{after}, "
         "without it at {before}.",
-        "从相同的权重出发、用相同的批次试训 {steps} 步：尚无差别。损失最终为 {after}，不用该建议时为 {before}。",
+        "从相同的权重出发、用相同的批次试训 {steps} 步：尚无差别。"
+        "损失最终为 {after}，不用该建议时为 {before}。",
     ),
     "health.trial.worse": (
         "Tried for {steps} steps from the same weights and batches: it does not help within them. The loss "
         "ends at "
         "{after}, without it at {before}.",
-        "从相同的权重出发、用相同的批次试训 {steps} 步：这些步内没有帮助。损失最终为 {after}，不用该建议时为 "
+        "从相同的权重出发、用相同的批次试训 {steps} 步：这些步内没有帮助。"
+        "损失最终为 {after}，不用该建议时为 "
         "{before}。",
     ),
     "health.trial.accuracy": (
