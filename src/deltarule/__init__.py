@@ -10,8 +10,8 @@ carries the formula of its value and of its gradient.
     x.grad
 
 Functions of arrays have the names of the Python Array API standard; layers, losses and optimisers
-those of PyTorch. `dr.nn`, `dr.optim`, `dr.data`, `dr.training` and `dr.explain` are loaded when they are first
-used.
+those of PyTorch. `dr.nn`, `dr.optim`, `dr.data`, `dr.training` and `dr.explain` are loaded when
+they are first used.
 """
 
 from __future__ import annotations

@@ -185,9 +185,6 @@ class _PageData:
             return self.orders.get(step.number, step.number)
         return min(self._order(self.trace.steps[child]) for child in step.children)
 
-    def _local(self, step: Step) -> list[dict[str, Any] | None]:
-        return [self.arrays.written(each) for each in local_gradients(self.trace, step)]
-
     def _boxes(self) -> tuple[list[dict[str, Any]], dict[int, int]]:
         """Layers that hold several steps, nested as their names are; and the innermost one of each step."""
         scopes: dict[str, list[int]] = {}
@@ -205,7 +202,6 @@ class _PageData:
         }
         numbers = {scope: number for number, scope in enumerate(kept)}
         boxes = []
-        opened = whole <= _MANY_STEPS
         for scope, number in numbers.items():
             outer = [other for other in kept if scope.startswith(f"{other}.")]
             parent = numbers[max(outer, key=len)] if outer else None
