@@ -360,3 +360,15 @@ def test_the_browser_draws_them_in_light_and_dark(browser) -> None:
         " return inner.left >= outer.left - 1 && inner.right <= outer.right + 1"
         "  && inner.top >= outer.top - 1 && inner.bottom <= outer.bottom + 1; })"
     )
+
+
+def test_no_tick_stands_between_whole_numbers():
+    def ticks(values, log=False):
+        return [text for _, text in scale_over(values, 0, 1, log=log, whole=True).ticks()]
+
+    assert ticks([1, 2, 3]) == ["1", "2", "3"]
+    assert ticks([0, 1]) == ["0", "1"]
+    assert ticks([40]) == ["40"]
+    assert ticks([0, 200]) == ["0", "50", "100", "150", "200"]
+    assert len(ticks([0, 0.5, 1])) > 2
+    assert ticks([1, 1000], log=True) == ["10⁰", "10¹", "10²", "10³"]

@@ -118,3 +118,10 @@ def test_formulas_of_a_notebook(derivations):
 def test_an_empty_part_has_no_heading():
     x = numbers()
     assert "error terms" not in derive(dr.sigmoid(x), names={"x": x}).text()
+
+
+def test_long_lines_of_the_program_are_in_small_letters(derivations):
+    small = derive(numbers() * 2.0).latex()
+    assert "{\\normalsize\n\\begin{verbatim}" in small
+    longest = max(map(len, derivations["LSTM"].latex().splitlines()))
+    assert longest > 97 and "{\\normalsize\n\\begin{verbatim}" not in derivations["LSTM"].latex()

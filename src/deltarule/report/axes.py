@@ -64,9 +64,7 @@ def scale_over(
     return Scale(10**low, 10**high, start, stop, log) if log else Scale(low, high, start, stop, whole=whole)
 
 
-def linear_ticks(
-    low: float, high: float, count: int = 5, *, whole: bool = False
-) -> list[tuple[float, str]]:
+def linear_ticks(low: float, high: float, count: int = 5, *, whole: bool = False) -> list[tuple[float, str]]:
     """Multiples of 1, 2 or 5 times a power of ten between low and high; whole numbers alone if `whole`.
 
     >>> [text for _, text in linear_ticks(-0.1, 1.07)]

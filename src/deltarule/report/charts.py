@@ -57,7 +57,7 @@ def line_chart(
     """
     xs = [float(value) for each in series for value in each.x]
     ys = [float(value) for each in series for value in each.y]
-    across = scale_over(xs, _LEFT, WIDTH - _RIGHT, log=log_x, margin=0.02)
+    across = scale_over(xs, _LEFT, WIDTH - _RIGHT, log=log_x, margin=0.02, whole=not log_x)
     up = scale_over(ys, _TOP + _HEIGHT, _TOP, log=log_y)
     bottom = _TOP + _HEIGHT
     legend, legend_height = _legend(series, bottom + 50)

@@ -18,6 +18,9 @@ from deltarule.report.plain import plain
 from deltarule.report.tex import tex_document, tex_equations, tex_escape
 from deltarule.report.words import Words
 
+# Sizes of letters in LaTeX, with how many of one width fit on a line.
+_SIZES = (("normalsize", 88), ("small", 97), ("footnotesize", 110), ("scriptsize", 124), ("tiny", 175))
+
 
 def parts(derivation: Derivation) -> list[tuple[str, Sequence[Statement]]]:
     """(key of the heading, statements) of the three parts."""
@@ -112,8 +115,15 @@ def tex_parts(derivation: Derivation, words: Words) -> list[str]:
     ]
     pieces.append("\n".join((r"\begin{itemize}", *rows, r"\end{itemize}")))
     pieces.append(rf"\section*{{{tex_escape(words('derivation.program'))}}}")
-    pieces.append("\\begin{verbatim}\n" + str(program_of(derivation)).rstrip() + "\n\\end{verbatim}")
+    pieces.append(_verbatim(str(program_of(derivation)).rstrip()))
     return pieces
+
+
+def _verbatim(code: str) -> str:
+    """Lines of code, in the largest letters in which the longest one fits on the page."""
+    longest = max(map(len, code.splitlines()))
+    size = next((name for name, most in _SIZES if longest <= most), _SIZES[-1][0])
+    return f"{{\\{size}\n\\begin{{verbatim}}\n{code}\n\\end{{verbatim}}\n}}"
 
 
 def markdown(derivation: Derivation, words: Words, *, level: int = 1) -> str:

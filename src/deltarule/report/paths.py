@@ -133,7 +133,7 @@ def _table(record: Paths, words: Words) -> Table:
     for rank, path in enumerate(record.paths, 1):
         row = [
             str(rank),
-            _chain([plain(record.loss_latex), *(plain(edge.latex) for edge in path.edges)], " ← "),
+            _chain([record.loss, *(edge.value for edge in path.edges)], " ← "),
             _product(path) if scalars else _operations(path, words),
             figure(path.size),
             "" if path.share is None else figure(path.share),
