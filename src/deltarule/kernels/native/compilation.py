@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from deltarule.kernels.native.lasting import lasting
 from deltarule.kernels.native.processor import SIZES, processor
 
 _MAGIC = b"deltarule object 1\n"
@@ -148,7 +149,7 @@ def _addresses(code: bytes, names: list[str]) -> dict[str, int]:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), own)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    _kept.append(engine)
+    lasting(engine)
     return {name: engine.get_function_address(name) for name in names}
 
 

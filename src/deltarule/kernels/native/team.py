@@ -13,6 +13,7 @@ import time
 from functools import cache
 from typing import Any
 
+from deltarule.kernels.native.lasting import lasting
 from deltarule.kernels.native.runtime import DECLARATIONS, RUNTIME, TEAM_BYTES, WORKER
 
 
@@ -20,7 +21,6 @@ class _Team:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.workers = 0
-        self.gates: list[Any] = []
         self.lost = False
         self.threads = _threads_wanted()
 
@@ -36,7 +36,7 @@ class _Team:
                 # A worker comes to native code before jobs count on it: it needs Python's lock on its way,
                 # which the caller of a job holds. It waits there until the gate says from which job on it
                 # works.
-                gate = (ctypes.c_int64 * 2)()
+                gate = lasting((ctypes.c_int64 * 2)())
                 threading.Thread(
                     target=function,
                     args=(address, number, ctypes.addressof(gate)),
@@ -45,7 +45,6 @@ class _Team:
                 ).start()
                 while not gate[0]:
                     time.sleep(1e-5)
-                self.gates.append(gate)
                 epoch = ctypes.c_uint32.from_address(address).value
                 ctypes.c_int64.from_address(address + 472).value = number
                 gate[1] = 1 << 32 | epoch
@@ -69,7 +68,7 @@ def cores() -> int:
 
 @cache
 def _memory() -> tuple[ctypes.Array[ctypes.c_char], int]:
-    block = ctypes.create_string_buffer(TEAM_BYTES + 64)
+    block = lasting(ctypes.create_string_buffer(TEAM_BYTES + 64))
     return block, -(-ctypes.addressof(block) // 64) * 64
 
 
