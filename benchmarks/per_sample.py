@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import deltarule as dr
-from deltarule.explain.samples import sample_gradients
+from deltarule.explain.per_sample.samples import sample_gradients
 
 try:
     import torch

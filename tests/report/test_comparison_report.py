@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from deltarule.explain.compare import compare, vary
+from deltarule.explain.comparison.compare import compare, vary
 from deltarule.report.words import catalogue
 
 rng = np.random.default_rng(2)

@@ -7,11 +7,11 @@ import re
 import pytest
 
 import deltarule as dr
-from deltarule.explain.derivation import derive
+from deltarule.explain.derivations.derivation import derive
 from deltarule.report.derivation import formulas, lines_of
 from deltarule.report.legend import legend
-from deltarule.report.mathml import mathml
-from deltarule.report.plain import plain
+from deltarule.report.typesetting.mathml import mathml
+from deltarule.report.typesetting.plain import plain
 from deltarule.report.words import Words
 from tests.explain.networks_explained import MODELS, numbers
 

@@ -286,10 +286,12 @@ def test_the_page_places_nodes_as_the_drawing_does(browser: Browser):
                 opened,
                 across=across,
                 room=lambda item, values: 30.0 + len(item) + 8 * len(values),
+                reach=lambda item, values: 60.0 + len(item) + 8 * len(values),
             )
             theirs = browser.evaluate(
                 "place(arguments[0], (item, lines) => [64, 12 * lines + 20], new Set(arguments[1]),"
-                "{across: arguments[2], room: (item, values) => 30 + item.length + 8 * values.length})",
+                "{across: arguments[2], room: (item, values) => 30 + item.length + 8 * values.length,"
+                "reach: (item, values) => 60 + item.length + 8 * values.length})",
                 places,
                 opened,
                 across,
@@ -300,8 +302,8 @@ def test_the_page_places_nodes_as_the_drawing_does(browser: Browser):
                 [[node.x, node.y, node.width, node.height] for node in ours.nodes],
             )
             assert np.allclose(
-                [[curve[key] for key in ("x0", "y0", "x1", "y1")] for curve in theirs["curves"]],
-                [[curve.x0, curve.y0, curve.x1, curve.y1] for curve in ours.curves],
+                [[curve[key] for key in ("x0", "y0", "x1", "y1", "bend")] for curve in theirs["curves"]],
+                [[curve.x0, curve.y0, curve.x1, curve.y1, curve.bend] for curve in ours.curves],
             )
 
 

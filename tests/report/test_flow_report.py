@@ -8,9 +8,9 @@ import pytest
 
 import deltarule as dr
 from deltarule.errors import ArgumentError
-from deltarule.explain.flow import flow
-from deltarule.explain.gradient_rate import Horizon, Rate
-from deltarule.explain.paths import paths
+from deltarule.explain.through_time.flow import flow
+from deltarule.explain.through_time.gradient_rate import Horizon, Rate
+from deltarule.explain.through_time.paths import paths
 from deltarule.report.flow import horizon_sentence, rate_sentence
 from deltarule.report.paths import count_text
 from deltarule.report.words import Words

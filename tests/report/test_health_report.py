@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.explain.changes import CHANGES
+from deltarule.explain.comparison.changes import CHANGES
 from deltarule.explain.health.causes import CAUSES, findings
 from deltarule.explain.health.causes.finding import Finding, Remedy
 from deltarule.explain.health.health import Health, health

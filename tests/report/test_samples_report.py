@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.explain.samples import sample_gradients
+from deltarule.explain.per_sample.samples import sample_gradients
 from deltarule.report.words import catalogue
 
 rng = np.random.default_rng(3)

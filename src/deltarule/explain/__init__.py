@@ -15,11 +15,11 @@ from types import ModuleType
 from typing import Any
 
 from deltarule.explain.checking.derivation_check import DerivationCheck, check_derivation
-from deltarule.explain.compare import Comparison, GradientLook, Run, TimeGradients, compare, vary
-from deltarule.explain.derivation import Derivation, Statement, derive
+from deltarule.explain.comparison.compare import Comparison, GradientLook, Run, TimeGradients, compare, vary
+from deltarule.explain.derivations.derivation import Derivation, Statement, derive
+from deltarule.explain.derivations.program import Program
 from deltarule.explain.examples import EXAMPLES, example
 from deltarule.explain.explanation import Explanation, explain
-from deltarule.explain.flow import Flow, LayerFlow, flow
 from deltarule.explain.health.causes import Finding, findings
 from deltarule.explain.health.causes.finding import Remedy
 from deltarule.explain.health.health import Health, health
@@ -28,11 +28,11 @@ from deltarule.explain.health.remedy import Trial, try_remedy
 from deltarule.explain.health.setup import Setup
 from deltarule.explain.health.vitals import Vitals
 from deltarule.explain.health.watch import Watch
-from deltarule.explain.paths import Path, Paths, paths
-from deltarule.explain.program import Program
-from deltarule.explain.samples import GradientNoise, Pull, SampleGradients, sample_gradients
+from deltarule.explain.per_sample.samples import GradientNoise, Pull, SampleGradients, sample_gradients
+from deltarule.explain.record.trace import Step, Trace, Value
 from deltarule.explain.shown import Shown
-from deltarule.explain.trace import Step, Trace, Value
+from deltarule.explain.through_time.flow import Flow, LayerFlow, flow
+from deltarule.explain.through_time.paths import Path, Paths, paths
 
 __all__ = [
     "Comparison",

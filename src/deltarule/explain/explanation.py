@@ -15,7 +15,7 @@ from typing import Any
 
 from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError
-from deltarule.explain.derivation import (
+from deltarule.explain.derivations.derivation import (
     Derivation,
     Statement,
     as_opened,
@@ -25,11 +25,11 @@ from deltarule.explain.derivation import (
     require_operations,
     statements_inside,
 )
-from deltarule.explain.flow import Flow, flow
-from deltarule.explain.notation import Notation
-from deltarule.explain.program import Program, program_of
+from deltarule.explain.derivations.program import Program, program_of
+from deltarule.explain.record.notation import Notation
+from deltarule.explain.record.trace import CELLS, MOST_STEPS, SEQUENCES, Step, Trace
 from deltarule.explain.shown import Shown
-from deltarule.explain.trace import CELLS, MOST_STEPS, SEQUENCES, Step, Trace
+from deltarule.explain.through_time.flow import Flow, flow
 
 # Elements of all hidden states, over batch and time, up to which their flow is part of an explanation.
 _MOST_STATES = 100_000

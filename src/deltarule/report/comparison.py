@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from deltarule.explain.compare import Comparison, Run
-from deltarule.explain.compare_looks import GradientLook
-from deltarule.report.charts import Series, line_chart, standalone
+from deltarule.explain.comparison.compare import Comparison, Run
+from deltarule.explain.comparison.compare_looks import GradientLook
+from deltarule.report.charts.charts import Series, line_chart, standalone
 from deltarule.report.markup import Markup
 from deltarule.report.numbers import figure
 from deltarule.report.parts import Part, Table, html_of, latex_of, markdown_of, text_of

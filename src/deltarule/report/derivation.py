@@ -6,16 +6,16 @@ import re
 from collections.abc import Sequence
 
 from deltarule.autodiff.formula.latex import latex_lines
-from deltarule.explain.derivation import Derivation, Statement
-from deltarule.explain.program import program_of
+from deltarule.explain.derivations.derivation import Derivation, Statement
+from deltarule.explain.derivations.program import program_of
 from deltarule.report.document import document, section, table
 from deltarule.report.legend import legend
 from deltarule.report.markup import Markup, joined, tag
-from deltarule.report.mathml import mathml
-from deltarule.report.notation import in_language
 from deltarule.report.numbers import figure
-from deltarule.report.plain import plain
-from deltarule.report.tex import tex_document, tex_equations, tex_escape
+from deltarule.report.typesetting.mathml import mathml
+from deltarule.report.typesetting.notation import in_language
+from deltarule.report.typesetting.plain import plain
+from deltarule.report.typesetting.tex import tex_document, tex_equations, tex_escape
 from deltarule.report.words import Words
 
 # Sizes of letters in LaTeX, with how many of one width fit on a line.

@@ -9,11 +9,11 @@ import numpy as np
 from deltarule.autodiff.tensor import Array
 from deltarule.explain.checking.derivation_check import DerivationCheck
 from deltarule.explain.checking.findings import Cause, Example, Pattern, Term
-from deltarule.report.charts import bar_chart, heat_map, standalone
+from deltarule.report.charts.charts import bar_chart, heat_map, standalone
 from deltarule.report.markup import Markup
 from deltarule.report.numbers import figure, shape_text
 from deltarule.report.parts import Part, Table, html_of, latex_of, markdown_of, text_of
-from deltarule.report.plain import plain
+from deltarule.report.typesetting.plain import plain
 from deltarule.report.words import Words
 
 # Arrays of up to so many elements are written out.
@@ -47,8 +47,10 @@ def svg(record: DerivationCheck, words: Words) -> str:
         picture = _difference(term, words)
         if picture is not None:
             return standalone(picture)
-    names = [f"∂L/∂{term.name}" for term in record.terms]
-    errors = [term.error if np.isfinite(term.error) else 1.0 for term in record.terms]
+    # What could not be compared has no error.
+    compared = [term for term in record.terms if not np.isnan(term.error)]
+    names = [f"∂L/∂{term.name}" for term in compared]
+    errors = [term.error if np.isfinite(term.error) else 1.0 for term in compared]
     chart = bar_chart(
         names, errors, title=words("derivation_check.errors"), value_label=words("derivation_check.error")
     )
@@ -74,7 +76,7 @@ def _parts(record: DerivationCheck, words: Words) -> list[Part]:
 
 def _summary(record: DerivationCheck, words: Words) -> list[str]:
     wrong = [f"∂L/∂{term.name}" for term in record.terms if term.status == "wrong"]
-    unknown = [f"∂L/∂{term.name}" for term in record.terms if term.status == "not shown"]
+    unknown = [term for term in record.terms if term.status == "not shown"]
     count = len(record.terms)
     sentences = []
     if wrong:
@@ -83,8 +85,10 @@ def _summary(record: DerivationCheck, words: Words) -> list[str]:
         )
     elif not unknown:
         sentences.append(words("derivation_check.all_right", count=count))
-    if unknown:
-        sentences.append(words("derivation_check.not_shown_summary", names=", ".join(unknown)))
+    for key, finite in (("not_shown_summary", True), ("not_finite_summary", False)):
+        names = ", ".join(f"∂L/∂{term.name}" for term in unknown if term.finite == finite)
+        if names:
+            sentences.append(words(f"derivation_check.{key}", names=names))
     if record.forward_error is not None and record.forward_error > 1e-6:
         sentences.append(words("derivation_check.forward", error=figure(record.forward_error)))
     sentences.append(words("derivation_check.method", trials=record.trials))
@@ -100,7 +104,9 @@ def _terms(record: DerivationCheck, words: Words) -> Table:
         notes = []
         if term.problem:
             notes.append(words("derivation_check.problem", problem=term.problem))
-        elif term.shown_by == "other":
+        elif not term.finite:
+            notes.append(words("derivation_check.not_finite"))
+        if term.shown_by == "other" and term.status != "not shown" and not term.problem:
             notes.append(words("derivation_check.other_numbers"))
         misshapen = term.given is not None and term.given.shape != term.expected.shape
         if term.given is not None and misshapen:
@@ -115,7 +121,7 @@ def _terms(record: DerivationCheck, words: Words) -> Table:
             notes.append(words("derivation_check.kinks", count=len(term.kinks)))
         causes = record.causes_of(term.name)
         notes.extend(words(f"derivation_check.name.{cause.kind}") for cause in causes)
-        error = "" if term.problem or misshapen else figure(term.error)
+        error = "" if term.problem or misshapen or not term.finite else figure(term.error)
         rows.append([f"∂L/∂{term.name}", words(f"derivation_check.{term.status}"), error, "; ".join(notes)])
     return Table(header, rows)
 

@@ -11,8 +11,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from deltarule.report.charts.palette import style_sheet
 from deltarule.report.markup import Markup, tag
-from deltarule.report.palette import style_sheet
 from deltarule.report.words import Words
 
 _HTML_LANGUAGES = {"en": "en", "zh": "zh-Hans"}

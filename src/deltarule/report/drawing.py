@@ -10,12 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from deltarule.report.charts import standalone
+from deltarule.report.charts.charts import standalone
+from deltarule.report.charts.palette import colour
+from deltarule.report.charts.picture import FONT, text_width
 from deltarule.report.markup import Markup, tag
 from deltarule.report.numbers import figure, shape_text
-from deltarule.report.palette import colour
-from deltarule.report.picture import FONT, text_width
-from deltarule.report.placement import Curve, Node, Scene, place
+from deltarule.report.placement import BEND, Curve, Node, Scene, place
 from deltarule.report.words import Words
 
 # Signs of operations that are drawn as one, as in a drawing by hand.
@@ -61,7 +61,8 @@ def graph_svg(graph: Graph, words: Words, *, opened: Collection[str] = (), acros
     is_across = _is_short(graph) if across is None else across
     by_id = {value["id"]: value for value in graph["values"]}
     sizes = partial(_size, _faces(graph), is_across)
-    scene = place(layout, sizes, shown, across=is_across, room=partial(_room, by_id, is_across))
+    room, reach = partial(_room, by_id, is_across), partial(_reach, by_id, is_across)
+    scene = place(layout, sizes, shown, across=is_across, room=room, reach=reach)
     return standalone(_picture(scene, graph, by_id, is_across, words))
 
 
@@ -139,8 +140,8 @@ def _picture(
             written.append(_label(values[curve.value], curve, across))
     opened = [tag("g", *_container(node, faces)) for node in scene.nodes if node.is_open]
     closed = [tag("g", *_node(node, faces)) for node in scene.nodes if not node.is_open]
-    # What is written at the last node's line goes beyond it.
-    width, height = scene.width + 2 * _MARGIN + 40, scene.height + 2 * _MARGIN + 24
+    # What is written above the first line, and below the last.
+    width, height = scene.width + 2 * _MARGIN, scene.height + 2 * _MARGIN + 24
     return tag(
         "svg",
         tag("desc", words("explanation.drawing_described")),
@@ -170,12 +171,11 @@ def _legend(y: float, words: Words) -> Markup:
 def _path(curve: Curve, across: bool) -> str:
     """A line that leaves and arrives in the direction of the ranks, straight where something is written."""
     x0, y0, x1, y1 = curve.x0, curve.y0, curve.x1, curve.y1
-    stem = 0.45 if curve.starts else 0.0
     if across:
-        begin = x0 + stem * (x1 - x0) if x1 > x0 else x0
+        begin = curve.bend if x1 > x0 else x0
         middle = (begin + x1) / 2 if x1 > x0 else max(x0, x1) + 40
         return f"M{x0:.1f},{y0:.1f}H{begin:.1f}C{middle:.1f},{y0:.1f} {middle:.1f},{y1:.1f} {x1:.1f},{y1:.1f}"
-    begin = y0 + stem * (y1 - y0) if y1 > y0 else y0
+    begin = curve.bend if y1 > y0 else y0
     middle = (begin + y1) / 2 if y1 > y0 else max(y0, y1) + 40
     return f"M{x0:.1f},{y0:.1f}V{begin:.1f}C{x0:.1f},{middle:.1f} {x1:.1f},{middle:.1f} {x1:.1f},{y1:.1f}"
 
@@ -189,12 +189,23 @@ def _arrow(curve: Curve, across: bool) -> str:
 
 def _room(values: Mapping[int, Mapping[str, Any]], across: bool, item: str, leaving: Sequence[int]) -> float:
     """The length of line that what is written beside it needs."""
-    if not across:
-        return 58.0
-    texts = ["".join(part for part, _ in row) for each in leaving for row in _rows(values[each], item)]
-    gradients = [values[each].get("gradient") for each in leaving]
-    texts += [amount(each) for each in gradients if each is not None]
-    return max((text_width(text, _SMALL) for text in texts), default=0.0) + 34
+    written = [_texts(values[each], item) for each in leaving]
+    if across:
+        return max((text_width(text, _SMALL) for texts in written for text in texts), default=0.0) + 9 + BEND
+    return 13.0 * max((len(texts) for texts in written), default=0) + 5 + BEND
+
+
+def _reach(values: Mapping[int, Mapping[str, Any]], across: bool, item: str, leaving: Sequence[int]) -> float:
+    """How far to the side of the last line what is written there goes; above and below there is room."""
+    widths = [text_width(text, _SMALL) for text in _texts(values[leaving[-1]], item)]
+    return max(widths) + 15 if widths and not across else 0.0
+
+
+def _texts(value: Mapping[str, Any], item: str) -> list[str]:
+    """What is written at the line of a value, row by row."""
+    rows = ["".join(part for part, _ in row) for row in _rows(value, item)]
+    gradient = value.get("gradient")
+    return [*rows, amount(gradient)] if rows and gradient is not None else rows
 
 
 def _rows(value: Mapping[str, Any], item: str) -> list[list[tuple[str, str]]]:

@@ -16,7 +16,7 @@ from deltarule.report.markup import Markup, tag
 from deltarule.report.page_data import page_data
 from deltarule.report.page_script import explanation_script, explanation_style
 from deltarule.report.parts import sections_of
-from deltarule.report.tex import tex_document
+from deltarule.report.typesetting.tex import tex_document
 from deltarule.report.words import Words
 
 # Steps up to which a terminal shows the graph.

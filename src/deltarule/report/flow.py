@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.explain.flow import Flow, LayerFlow
-from deltarule.explain.gradient_rate import STEPS_SHOWN, Horizon, Rate
-from deltarule.explain.lag_products import LagNorms
-from deltarule.report.charts import standalone
+from deltarule.explain.through_time.flow import Flow, LayerFlow
+from deltarule.explain.through_time.gradient_rate import STEPS_SHOWN, Horizon, Rate
+from deltarule.explain.through_time.lag_products import LagNorms
+from deltarule.report.charts.charts import standalone
 from deltarule.report.flow_charts import (
     contribution_maps,
     factors_chart,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from deltarule.explain.flow import Flow, LayerFlow
-from deltarule.explain.lag_products import LagNorms
-from deltarule.report.charts import Series, heat_map, line_chart
+from deltarule.explain.through_time.flow import Flow, LayerFlow
+from deltarule.explain.through_time.lag_products import LagNorms
+from deltarule.report.charts.charts import Series, heat_map, line_chart
 from deltarule.report.markup import Markup
 from deltarule.report.numbers import figure
 from deltarule.report.words import Words

@@ -10,13 +10,13 @@ from typing import Any
 from deltarule.explain.health.causes.finding import Finding
 from deltarule.explain.health.health import Health
 from deltarule.explain.health.remedy import Trial
-from deltarule.report.charts import standalone
+from deltarule.report.charts.charts import standalone
 from deltarule.report.document import document, folded, section, table
 from deltarule.report.health_charts import course_charts, depth_chart, trial_chart
 from deltarule.report.health_tables import Table, tables
 from deltarule.report.markup import Markup, tag
 from deltarule.report.numbers import figure
-from deltarule.report.tex import tex_document, tex_escape
+from deltarule.report.typesetting.tex import tex_document, tex_escape
 from deltarule.report.words import Words
 
 # Evidence and arguments that are shares, and those of which one digit is enough.

@@ -9,7 +9,7 @@ from typing import Any
 from deltarule.explain.health.health import Health
 from deltarule.explain.health.remedy import Trial
 from deltarule.explain.health.vitals import Vitals
-from deltarule.report.charts import Series, line_chart
+from deltarule.report.charts.charts import Series, line_chart
 from deltarule.report.markup import Markup, tag
 from deltarule.report.words import Words
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deltarule.explain.derivation import Derivation
+from deltarule.explain.derivations.derivation import Derivation
 from deltarule.report.meaning import meaning
 from deltarule.report.numbers import shape_text
 from deltarule.report.words import Words

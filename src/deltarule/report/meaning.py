@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deltarule.explain.notation import Notation
+from deltarule.explain.record.notation import Notation
 from deltarule.report.words import Words
 
 

@@ -11,19 +11,19 @@ from typing import Any
 
 from deltarule.autodiff.formula.expression import Equation
 from deltarule.autodiff.formula.latex import latex_lines
-from deltarule.explain.arithmetic import local_gradients, shares
-from deltarule.explain.derivation import Statement
+from deltarule.explain.derivations.derivation import Statement
 from deltarule.explain.explanation import Explanation
-from deltarule.explain.trace import Step, Value
+from deltarule.explain.record.arithmetic import local_gradients, shares
+from deltarule.explain.record.trace import Step, Value
 from deltarule.operations.elementwise import Elementwise
 from deltarule.report.layout import layout
 from deltarule.report.legend import legend
 from deltarule.report.meaning import meaning
-from deltarule.report.notation import in_language
 from deltarule.report.page_arrays import FEW, PageArrays
 from deltarule.report.page_formula import formula_tree
-from deltarule.report.plain import plain
-from deltarule.report.repeated_mathml import repeated_mathml
+from deltarule.report.typesetting.notation import in_language
+from deltarule.report.typesetting.plain import plain
+from deltarule.report.typesetting.repeated_mathml import repeated_mathml
 from deltarule.report.words import Words
 
 # Steps at the top from which on layers are folded when the page opens.

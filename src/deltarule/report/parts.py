@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from deltarule.report.document import document, section, table
 from deltarule.report.markup import Markup, tag
-from deltarule.report.mathml import mathml
-from deltarule.report.plain import plain
-from deltarule.report.tex import tex_document, tex_equations, tex_escape
+from deltarule.report.typesetting.mathml import mathml
+from deltarule.report.typesetting.plain import plain
+from deltarule.report.typesetting.tex import tex_document, tex_equations, tex_escape
 from deltarule.report.words import Words
 
 # Characters that a line of a LaTeX table holds, also in small print, and those of a short column.

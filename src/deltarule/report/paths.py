@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from deltarule.explain.paths import Path, Paths
-from deltarule.report.charts import Series, bar_chart, line_chart, standalone
+from deltarule.explain.through_time.paths import Path, Paths
+from deltarule.report.charts.charts import Series, bar_chart, line_chart, standalone
 from deltarule.report.markup import Markup
 from deltarule.report.numbers import figure
 from deltarule.report.parts import Part, Table, html_of, latex_of, markdown_of, text_of

@@ -17,8 +17,10 @@ ROOM, NARROW = 60.0, 24.0
 BETWEEN, LINE = 16.0, 10.0
 # Inside of an opened container.
 BORDER, HEADER = 14.0, 26.0
+# The last part of the way to a rank, in which lines bend: before it they are straight, beside what is written.
+BEND = 26.0
 # Between the ends of lines at a node, and between its results: one below the other, or side by side.
-_ENDS, _RESULTS_BELOW, _RESULTS_BESIDE = 16.0, 46.0, 78.0
+_ENDS, _RESULTS_BELOW, _RESULTS_BESIDE = 16.0, 46.0, 94.0
 _SWEEPS = ("reads", "users", "reads", "users", "both", "both")
 # How much a line that passes ranks wants to be straight.
 _STRAIGHT = 6.0
@@ -46,6 +48,7 @@ class Node:
 class Curve:
     """A line of a value from one item to the next.
 
+    bend           how far along the drawing it is straight before it turns towards its end
     starts, ends   at a node, and not at a way point or border
     far            past ranks without way points
     """
@@ -57,6 +60,7 @@ class Curve:
     y0: float
     x1: float
     y1: float
+    bend: float
     starts: bool
     ends: bool
     far: bool = False
@@ -74,7 +78,12 @@ class Scene:
 
 @dataclass(eq=False)
 class _Placed:
-    """An item in its container: along and across are its start and its middle there."""
+    """An item in its container: along and across are its start and its middle there.
+
+    ahead   where its rank starts
+    first   the first of the lines that leave it, from its middle
+    reach   the end of what is written beside the last of them, from its middle
+    """
 
     item: str
     rank: int
@@ -84,6 +93,9 @@ class _Placed:
     inner: _Block | None
     along: float = 0.0
     across: float = 0.0
+    ahead: float = 0.0
+    first: float = 0.0
+    reach: float = 0.0
     links: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -105,6 +117,7 @@ def place(
     *,
     across: bool = True,
     room: Room = lambda item, values: ROOM,
+    reach: Room = lambda item, values: 0.0,
 ) -> Scene:
     """The drawing of a layout.
 
@@ -112,6 +125,7 @@ def place(
     opened   containers that are drawn open
     across   from left to right; else from top to bottom
     room     (item, values that leave it) -> length of line that is needed to write beside it
+    reach    (item, values that leave it) -> how far from its line that goes to the side
 
     >>> leaf, step = {"item": "value:0", "rank": 0}, {"item": "step:0", "rank": 1}
     >>> layout = {"": [{**leaf, "reads": []}, {**step, "reads": [[0, 0]]}]}
@@ -119,7 +133,7 @@ def place(
     >>> [(node.x, node.y) for node in scene.nodes], scene.width
     ([(20.0, 15.0), (120.0, 15.0)], 140.0)
     """
-    drawing = _Placement(layout, size, opened, across, room)
+    drawing = _Placement(layout, size, opened, across, room, reach)
     block = drawing.block("")
     scene = Scene(*((block.length, block.breadth) if across else (block.breadth, block.length)))
     drawing.draw(block, 0.0, 0.0, 0, scene)
@@ -139,9 +153,10 @@ class _Placement:
         opened: Collection[str],
         across: bool,
         room: Room,
+        reach: Room,
     ):
         self.layout, self.size, self.opened = layout, size, opened
-        self.is_across, self.room = across, room
+        self.is_across, self.room, self.reach = across, room, reach
 
     def block(self, container: str) -> _Block:
         entries = self.layout[container]
@@ -168,7 +183,7 @@ class _Placement:
         name, reads = entry["item"], entry["reads"]
         # Of several results each is written beside its own line.
         results = len({value for _, value in links})
-        lines = max(len(reads), (3 if self.is_across else 5) * results if results > 1 else 0)
+        lines = max(len(reads), (3 if self.is_across else 6) * results if results > 1 else 0)
         inner = self.block(name) if name in self.opened and self.layout.get(name) else None
         if inner is not None:
             length, breadth = inner.length + 2 * BORDER, inner.breadth + 2 * BORDER
@@ -185,7 +200,12 @@ class _Placement:
         else:
             width, height = self.size(name, lines)
             length, breadth = (width, height) if self.is_across else (height, width)
-        return _Placed(name, entry["rank"], reads, length, breadth, inner, links=links)
+        item = _Placed(name, entry["rank"], reads, length, breadth, inner, links=links)
+        values = _values(item)
+        if values and inner is None and not is_point(name):
+            item.first = self._leaving(item, values[0])
+            item.reach = self._leaving(item, values[-1]) + self.reach(name, values)
+        return item
 
     def _go_along(self, block: _Block, ranks: Sequence[Sequence[_Placed]]) -> None:
         along = 0.0
@@ -194,9 +214,12 @@ class _Placement:
             for item in rank:
                 at_end = item.item.startswith("in:")
                 item.along = along + (length if at_end else (length - item.length) / 2)
+                item.ahead = along
             along += length
             if number < len(ranks) - 1:
-                needed = [self.room(item.item, _values(item)) for item in rank if not is_point(item.item)]
+                # Of an opened container each value is written inside.
+                closed = [item for item in rank if not is_point(item.item) and item.inner is None]
+                needed = [self.room(item.item, _values(item)) for item in closed]
                 along += max([NARROW, *needed])
         block.length = along
 
@@ -219,12 +242,15 @@ class _Placement:
                 a0 = along + begin.along + begin.length
                 c0 = across + begin.across + self._leaving(begin, value)
                 a1, c1 = along + item.along, across + item.across + port
+                far = item.rank - begin.rank > 1
+                bend = (a0 + a1) / 2 if far else max(a0, along + item.ahead - BEND)
                 if not self.is_across:
                     a0, c0, a1, c1 = c0, a0, c1, a1
                 starts = not is_point(begin.item) and begin.inner is None
                 ends = not is_point(item.item) and item.inner is None
-                far = item.rank - begin.rank > 1
-                scene.curves.append(Curve(value, begin.item, item.item, a0, c0, a1, c1, starts, ends, far))
+                scene.curves.append(
+                    Curve(value, begin.item, item.item, a0, c0, a1, c1, bend, starts, ends, far)
+                )
                 if item.inner is not None:
                     self._cross_border(item, value, (a1, c1), along, across, scene, entering=True)
         for item in block.items:
@@ -258,7 +284,8 @@ class _Placement:
             inside = (inside[1], inside[0])
             border = border if entering else (border[1], border[0])
         begin, end = (border, inside) if entering else (inside, border)
-        scene.curves.append(Curve(value, item.item, item.item, *begin, *end, False, False))
+        bend = begin[0] if self.is_across else begin[1]
+        scene.curves.append(Curve(value, item.item, item.item, *begin, *end, bend, False, False))
 
     def _inside(self, item: _Placed) -> tuple[float, float]:
         """Where the inside of an opened container starts: (along, across)."""
@@ -312,19 +339,27 @@ def _spread(position: int, count: int, breadth: float, most: float = _ENDS) -> f
 def _go_across(block: _Block, ranks: Sequence[Sequence[_Placed]]) -> None:
     """Moves every item towards the middle of what it is linked to, rank by rank."""
     for rank in ranks:
-        end = 0.0
+        for position, item in enumerate(rank):
+            before = rank[position - 1] if position else None
+            item.across = before.across + _distance(before, item) if before else item.breadth / 2
+        middle = (rank[-1].across + rank[-1].breadth / 2) / 2
         for item in rank:
-            item.across = end + item.breadth / 2
-            end += item.breadth + BETWEEN
-        for item in rank:
-            item.across -= (end - BETWEEN) / 2
+            item.across -= middle
     for sweep in _SWEEPS:
         for rank in reversed(ranks) if sweep == "users" else ranks:
             _settle(block, rank, sweep)
     least = min((item.across - item.breadth / 2 for item in block.items), default=0.0)
     for item in block.items:
         item.across -= least
-    block.breadth = max((item.across + item.breadth / 2 for item in block.items), default=0.0)
+    block.breadth = max(
+        (item.across + max(item.breadth / 2, item.reach) for item in block.items), default=0.0
+    )
+
+
+def _distance(one: _Placed, other: _Placed) -> float:
+    """The least between the middles of neighbours: that of their nodes, and of what is written and a line."""
+    written = one.reach + (other.breadth / 2 if other.inner is not None else -other.first)
+    return max((one.breadth + other.breadth) / 2 + BETWEEN, written)
 
 
 def _settle(block: _Block, rank: Sequence[_Placed], sweep: str) -> None:
@@ -336,7 +371,7 @@ def _settle(block: _Block, rank: Sequence[_Placed], sweep: str) -> None:
     offset = 0.0
     for position, item in enumerate(rank):
         if position:
-            offset += (rank[position - 1].breadth + item.breadth) / 2 + BETWEEN
+            offset += _distance(rank[position - 1], item)
         offsets.append(offset)
         total = weight = 0.0
         neighbours = [] if sweep == "users" else [block.items[source] for source, _ in item.reads]

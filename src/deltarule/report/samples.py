@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from deltarule.explain.samples import Pull, SampleGradients
-from deltarule.report.charts import Series, heat_map, line_chart, standalone
+from deltarule.explain.per_sample.samples import Pull, SampleGradients
+from deltarule.report.charts.charts import Series, heat_map, line_chart, standalone
 from deltarule.report.markup import Markup
 from deltarule.report.numbers import figure
 from deltarule.report.parts import Part, Table, html_of, latex_of, markdown_of, text_of

@@ -1,5 +1,7 @@
 """Formulas in LaTeX, Unicode and NumPy notation: right ones pass in all forms, wrong ones are mended."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -252,3 +254,49 @@ def test_definitions_and_names_that_are_missing():
         check_derivation(loss, UNICODE, names={**names, "q": dr.tensor(1.0, requires_grad=True)})
     with pytest.raises(ArgumentError, match="expected text or a SymPy expression, got int"):
         check_derivation(loss, {"W1": "x", "W2": 3}, names=names)
+
+
+def squared_error():
+    generator = np.random.default_rng(3)
+    weight = dr.tensor(generator.normal(size=(3, 4)), requires_grad=True)
+    x, target = dr.tensor(generator.normal(size=4)), generator.normal(size=3)
+    z = dr.matmul(weight, x)
+    y = dr.tanh(z)
+    loss = 0.5 * dr.sum(dr.square(y - target))
+    return loss, {"W": weight, "x": x, "y": y, "t": target, "z": z}
+
+
+def test_corrected_formulas_keep_their_brackets():
+    loss, names = squared_error()
+    check = check_derivation(loss, "dW = ((y - t) ⊙ (1 - z^2)) xᵀ", names=names)
+    assert check.causes[0].corrected == "∂L/∂W = ((y - t) ⊙ (1 - y^2)) xᵀ"
+    # Outer products are shown in index form.
+    assert "reshape" not in check["W"].latex and "_{" in check["W"].latex
+    generator = np.random.default_rng(4)
+    x, weight = (dr.tensor(generator.normal(size=(3, 3)), requires_grad=True) for _ in range(2))
+    s = dr.tanh(dr.matmul(x, weight))
+    loss = 0.5 * dr.sum(dr.square(s))
+    check = check_derivation(loss, "dx = (s ⊙ (1 - s²)) W", names={"x": x, "W": weight, "s": s})
+    assert check.causes[0].corrected == "∂L/∂x = (s ⊙ (1 - s^2)) Wᵀ"
+    assert r"\left(s \odot \left(1 - s^{\odot 2}\right)\right) \, W" in check["x"].latex
+
+
+def test_the_transpose_of_a_product_is_written_out():
+    loss, names = squared_error()
+    check = check_derivation(loss, "δ = (y - t) ⊙ (1 - y^2); dW = x δᵀ", names=names)
+    (cause,) = check.causes
+    assert (cause.kind, cause.subject, cause.used) == ("transposed", "δ xᵀ", "x δᵀ")
+    assert cause.corrected == "∂L/∂W = δ xᵀ"
+
+
+def test_constants_without_a_name_are_no_arrays():
+    loss, names = squared_error()
+    check = check_derivation(loss, "dW = 2 ((y - t) ⊙ (1 - y^2)) xᵀ", names=names)
+    assert {*check.names} == {"W", "x", "t"}
+    assert check.examples[0] is not None and {*check.examples[0].numbers} == {"W", "x", "t", "y", "z"}
+
+
+def test_the_element_that_is_worked_out_stands_behind_a_comma():
+    loss, names = squared_error()
+    check = check_derivation(loss, "dW = ((y - t) ⊙ (1 - z^2)) xᵀ", names=names)
+    assert ",    a = 0" in check.text() and re.search(r", +a = 0", check.html())

@@ -134,6 +134,14 @@ class _Forgotten(dr.nn.Module):
         return self.output(dr.relu(self.first(x)))
 
 
+@register(BROKEN, "all_frozen", "")
+def everything_frozen(seed: int) -> Setup:
+    model = stack(64, 32, 10)
+    optimizer = _adam(model)
+    model.requires_grad_(False)
+    return Setup(model, *digits(), entropy, optimizer, updates=0)
+
+
 @register(BROKEN, "not_connected", "second")
 def forgotten_layer(seed: int) -> Setup:
     model = _Forgotten()

@@ -217,6 +217,32 @@ def test_a_frozen_layer_is_no_fault():
     assert causes([measured(model, inputs, classes, optimizer=optimizer)]) == []
 
 
+@pytest.mark.parametrize("kind", ["numbers", "tokens"])
+def test_a_network_is_not_healthy_where_everything_is_frozen(kind):
+    dr.manual_seed(0)
+    random = np.random.default_rng(0)
+    if kind == "tokens":
+        inputs = random.integers(0, 9, (64, 5))
+        model = dr.nn.Sequential(dr.nn.Embedding(9, 4), dr.nn.Flatten(), dr.nn.Linear(20, 3))
+    else:
+        inputs = random.standard_normal((64, 5)).astype(np.float32)
+        model = dr.nn.Sequential(dr.nn.Linear(5, 8), dr.nn.Tanh(), dr.nn.Linear(8, 3))
+    classes = random.integers(0, 3, 64)
+    optimizer = dr.optim.Adam(model.parameters())
+    model.requires_grad_(False)
+    look = measured(model, inputs, classes, optimizer=optimizer)
+    (finding,) = findings([look])
+    assert (finding.cause, finding.layer) == ("all_frozen", "")
+    assert finding.evidence == {"parameters": len(list(model.parameters()))}
+    # What is frozen has no gradient; the layers' own are measured all the same, and the model stays frozen.
+    assert not any(each.has_gradient or each.requires_grad for each in look.parameters)
+    assert look.layers[-1].gradient > 0
+    assert not any(each.requires_grad or each.grad is not None for each in model.parameters())
+    # One layer is enough: the others were frozen on purpose.
+    model[2].requires_grad_(True)
+    assert "all_frozen" not in causes([measured(model, inputs, classes, optimizer=optimizer)])
+
+
 def test_a_start_that_is_a_little_too_sure_is_no_fault():
     dr.manual_seed(0)
     inputs, classes = digits(200)
@@ -273,6 +299,10 @@ def test_what_explains_is_itself_not_explained():
 def test_nothing_to_look_at_is_an_error():
     with pytest.raises(ArgumentError, match=r"findings: expected one measurement or more, got none"):
         findings([])
+    with pytest.raises(ArgumentError, match=r"findings: expected a list of measurements, got one by itself"):
+        findings(seen("tiny_weights")[0])
+    with pytest.raises(ArgumentError, match=r"findings: expected .*, got something else among them"):
+        findings([1])
 
 
 # ---- parts

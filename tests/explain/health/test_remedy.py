@@ -9,7 +9,7 @@ import pytest
 
 import deltarule as dr
 from deltarule.errors import ArgumentError
-from deltarule.explain.changes import CHANGES, NotPossible
+from deltarule.explain.comparison.changes import CHANGES, NotPossible
 from deltarule.explain.health.causes.finding import Remedy
 from deltarule.explain.health.health import health
 from deltarule.explain.health.remedy import try_remedy
@@ -269,7 +269,14 @@ def test_health_names_a_cause_and_tries_its_remedy():
 @pytest.mark.parametrize(
     "name",
     [
-        *("raw_pixels", "one_huge_feature", "prices", "forgotten_in_the_optimiser", "softmax_twice"),
+        *(
+            "everything_frozen",
+            "raw_pixels",
+            "one_huge_feature",
+            "prices",
+            "forgotten_in_the_optimiser",
+            "softmax_twice",
+        ),
         *("likelihood_of_logits", "relu_for_negative_targets", "zero_weights", "saturated_sigmoids"),
         *("dead_by_bias", "tiny_weights", "huge_weights", "forgetful_rnn", "exploding_rnn", "adam_too_fast"),
         *(
@@ -321,6 +328,11 @@ def test_health_takes_a_task_for_a_loss():
         (lambda: health("runs/one"), "expected a trainer, a model, a Watch or .* got str. For a run folder"),
         (lambda: health(dr.nn.Linear(6, 3)), "a model expects loss= and data="),
         (lambda: health(dr.nn.Linear(6, 3), dr.mse_loss, 5), "data expects .* got int"),
+        (lambda: health((dr.nn.Linear(6, 3), "regression")), "expected a trainer, .* got a tuple of 2"),
+        (lambda: health(dr.nn.Linear), "expected a trainer, .* got the class Linear: call it"),
+        (lambda: health(dr.nn.ReLU(), dr.mse_loss, data()), "expected a model with parameters, got ReLU"),
+        (lambda: health([]), "expected one measurement or more, got none. Pass a Watch"),
+        (lambda: health(Watch()), "this Watch has measured nothing yet. Pass it to a training first"),
         (
             lambda: health(dr.nn.Linear(6, 3), "classification", data(), steps=5),
             "steps expects an optimizer, got none",
@@ -340,3 +352,53 @@ def test_health_takes_a_task_for_a_loss():
 def test_what_health_lacks_is_told(call, said):
     with pytest.raises(ArgumentError, match=f"health: {said}"):
         call()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        *(
+            ({"rows": rows}, "rows expects a whole number of 2 or more")
+            for rows in (1, 0, -1, "a", 2.5, True)
+        ),
+        *(({"steps": steps}, "steps expects a whole number of 0 or more") for steps in (-1, "a", 1.5, True)),
+        *(({"trial_steps": steps}, "trial_steps expects a whole number of 2 or more") for steps in (0, "a")),
+        *(({"batch_size": size}, "batch_size expects a whole number of 1 or more") for size in (0, "a")),
+        *(({"seed": seed}, "seed expects a whole number of 0 or more") for seed in (-1, "a")),
+        *(({"clip_norm": limit}, "clip_norm expects a number above 0") for limit in (0, "a", math.nan)),
+        ({"clip_value": -1}, "clip_value expects a number above 0, got -1. Leave it out for no clipping."),
+        ({"loss": 3}, "loss expects a function, got 3. For example dr.cross_entropy; or one of 'classi"),
+        ({"loss": "crossentropy"}, "loss expects a function, got 'crossentropy'"),
+        ({"loss": dr.nn.CrossEntropyLoss}, "loss expects a function, got CrossEntropyLoss"),
+        ({"penalty": 0.1}, "penalty expects a function, got 0.1"),
+        ({"optimizer": "adam"}, "optimizer expects an optimiser, got 'adam'"),
+        (
+            {"optimizer": dr.optim.SGD(dr.nn.Linear(6, 3).parameters(), lr=0.1)},
+            "optimizer expects parameters of this model, got those of another one",
+        ),
+        ({"data": data()[:1]}, r"data expects \(inputs, targets\), got a tuple of 1"),
+        ({"data": list(data())}, "data expects .* got list. Pass the data .*, two arrays as a tuple"),
+    ],
+)
+def test_what_is_out_of_range_is_told(options, said):
+    model = dr.nn.Linear(6, 3)
+    given = {"loss": "classification", "data": data(), **options}
+    with pytest.raises(ArgumentError, match=f"health: {said}"):
+        health(model, **given)
+
+
+def test_numbers_of_numpy_and_a_measurement_by_itself_will_do():
+    model = dr.nn.Linear(6, 3)
+    found = health(model, "classification", data(), rows=np.int64(16))
+    assert found.last.inputs.shape == (16, 6)
+    assert health(found.last).history == found.history
+
+
+def test_a_course_of_what_is_frozen_has_losses_and_no_updates():
+    start = setup()
+    start.model.requires_grad_(False)
+    course = train_for(start, 10, every=5)
+    assert len(course.losses) == 10
+    assert all(math.isfinite(loss) for loss in course.losses)
+    assert bits(course.trained.model) == bits(start.model)
+    assert [each.step for each in course.history] == [0, 5, 10]

@@ -88,6 +88,10 @@ def test_what_cannot_be_copied_is_told():
 
 
 def test_a_batch_needs_rows():
+    with pytest.raises(ArgumentError, match=r"vitals: loss expects a function, got 'mse'"):
+        vitals(dr.nn.Linear(5, 3), "mse", np.zeros((4, 5)), np.zeros((4, 3)))  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"vitals: expected a model, got type"):
+        vitals(dr.nn.Linear, dr.mse_loss, np.zeros((4, 5)), np.zeros((4, 3)))  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match=r"vitals: expected a batch of rows, got shape \(0, 5\)"):
         vitals(network(), dr.cross_entropy, np.zeros((0, 5), np.float32), np.zeros(0, int))
 

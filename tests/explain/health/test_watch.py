@@ -196,6 +196,10 @@ def test_a_run_with_a_watch_is_saved_and_resumed(tmp_path):
         ({"every": 2.5}, "every expects a whole number of 1 or more, got 2.5"),
         ({"probe": 1}, "probe expects a whole number of 2 or more, got 1"),
         ({"budget": 0.0}, "budget expects a share above 0 and up to 1, got 0.0"),
+        *(({"budget": each}, "budget expects a share above 0 and up to 1") for each in ("a", -1, 2, None)),
+        *(({"probe": each}, "probe expects a whole number of 2 or more") for each in (0, "a", None)),
+        ({"data": 3}, r"data expects \(inputs, targets\) or a loader, got int"),
+        ({"data": (1,)}, r"data expects \(inputs, targets\), got a tuple of 1"),
         ({"budget": math.nan}, "budget expects a share above 0 and up to 1, got nan"),
     ],
 )

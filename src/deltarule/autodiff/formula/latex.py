@@ -116,7 +116,10 @@ class _Writer:
             if isinstance(letter, Symbol) and self._is_raisable(letter):
                 return self._symbol(letter.name, "", whole=True, above=r"\mathsf{T}"), POWER
             options = {name: option(value, name) for name, value in expression.options.items()}
-            arguments = self._arguments(expression.arguments, row.places)
+            places = row.places
+            if expression.name == "matmul":
+                places = [POWER if self._is_hadamard(each) else PRODUCT for each in expression.arguments]
+            arguments = self._arguments(expression.arguments, places)
             return row.latex.format(*arguments, all=", ".join(arguments), **options), row.strength
         if isinstance(expression, Reduction):
             symbol = REDUCTIONS[expression.kind][1]
@@ -184,6 +187,15 @@ class _Writer:
     def _is_product_of_matrices(self, factor: Expression) -> bool:
         """A matrix product beside ⊙ stands in parentheses."""
         return self.matrix and isinstance(factor, ArrayFunction) and factor.name == "matmul"
+
+    def _is_hadamard(self, factor: Expression) -> bool:
+        """A product element by element inside a matrix product stands in parentheses."""
+        return (
+            self.matrix
+            and isinstance(factor, Function)
+            and factor.name == "multiply"
+            and sum(not _is_scalar(each) for each in _factors(factor)) > 1
+        )
 
     def _cases(self, expression: Function) -> str:
         """A choice by cases; a choice in its last case gives further lines."""

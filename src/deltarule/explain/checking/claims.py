@@ -11,7 +11,7 @@ import numpy as np
 
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError
-from deltarule.explain.checking.names import canonical
+from deltarule.explain.checking.names import canonical, listed
 from deltarule.explain.checking.problem import WHO, FunctionProblem, Problem, Trial
 
 _UPSTREAM = re.compile(
@@ -180,7 +180,8 @@ class BackwardClaim(Claim):
                 own = np.asarray(own, np.float64)
             except (TypeError, ValueError):
                 return
-            if own.shape == right.shape:
+            # NaN and infinities cannot be compared.
+            if own.shape == right.shape and np.all(np.isfinite(right._array)):
                 self.forward_error = max(self.forward_error or 0.0, deviation(own, right._array))
 
     def _named(self, answer: Any, holder: Any, trial: Trial) -> dict[str, Any]:
@@ -288,7 +289,7 @@ def target_of(text: str, varied: Sequence[str]) -> str:
     if found is None:
         raise ArgumentError(
             WHO,
-            f"there is no input named {text!r} to have a gradient; there are {', '.join(varied)}",
+            f"there is no input named {text!r} to have a gradient; {listed(varied)}",
             "Name tensors through names=, or by tensor.name.",
         )
     return found
@@ -296,7 +297,8 @@ def target_of(text: str, varied: Sequence[str]) -> str:
 
 def deviation(given: Array, expected: Array) -> float:
     """Largest difference relative to the largest number that is expected."""
-    difference = float(np.max(np.abs(np.asarray(given, np.float64) - expected), initial=0.0))
+    with np.errstate(invalid="ignore"):
+        difference = float(np.max(np.abs(np.asarray(given, np.float64) - expected), initial=0.0))
     scale = float(np.max(np.abs(expected), initial=0.0))
     if not np.isfinite(difference):
         return float("inf")

@@ -124,6 +124,22 @@ def _transposed(term: Term) -> Term:
     return term.parts[0] if term.kind == "transpose" else Term("transpose", (term,))
 
 
+def _turned(term: Term) -> Term:
+    """The transpose with its marks at the names: (A B)ᵀ is Bᵀ Aᵀ, (A ⊙ B)ᵀ is Aᵀ ⊙ Bᵀ."""
+    if term.kind == "number":
+        return term
+    if term.kind == "negative":
+        return replace(term, parts=(_turned(term.parts[0]),))
+    if term.kind == "divide" and term.parts[1].kind in ("number", "name"):
+        return replace(term, parts=(_turned(term.parts[0]), term.parts[1]))
+    if term.kind == "product":
+        left, right = term.parts
+        if term.text == "*" or "number" in (left.kind, right.kind):
+            return replace(term, parts=(_turned(left), _turned(right)))
+        return replace(term, parts=(_turned(right), _turned(left)))
+    return _transposed(term)
+
+
 def _transpositions(term: Term, path: Path, part: Term, parent: Term | None) -> Iterator[Correction]:
     if part.kind == "transpose":
         yield Correction("transposed", path, replaced(term, path, part.parts[0]),
@@ -131,7 +147,11 @@ def _transpositions(term: Term, path: Path, part: Term, parent: Term | None) -> 
     elif part.kind in ("name", "element", "product") or not path:
         if parent is None or parent.kind != "transpose":
             turned = Term("transpose", (part,))
-            weight = 0 if part.kind in ("name", "element") else 2
+            weight = 0 if part.kind in ("name", "element") else 3
+            if part.kind == "product":
+                simple = _turned(part)
+                yield Correction("transposed", path, replaced(term, path, simple),
+                                 written(simple), written(part), 2)  # fmt: skip
             yield Correction("transposed", path, replaced(term, path, turned),
                              written(turned), written(part), weight)  # fmt: skip
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError
+from deltarule.explain.checking.arguments import input_titles, options, require_inputs
 from deltarule.explain.checking.arrays import TOLERANCE
 from deltarule.explain.checking.findings import Cause, Example, Term
 from deltarule.explain.checking.judging import Judge
@@ -95,9 +96,9 @@ def check_derivation(
     inputs      of the function: tensors, arrays, or options; not given with a computed loss
     names       for a function, names of its inputs; for a loss {"h": tensor}, or a module, whose
                 parameters have names
-    tolerance   relative deviation that is still right, on float64; 1e-4 for a claim in float32
-    seed        of the other numbers that are tried
-    patience    seconds that the search for mistakes may take; what it has not named by then stays unexplained
+    tolerance   relative deviation that is still right, between 0 and 1, on float64; 1e-4 for a claim in float32
+    seed        of the other numbers that are tried: a whole number, 0 or more
+    patience    seconds, 0 or more, that the search for mistakes may take; what it has not named by then stays unexplained
     returns     DerivationCheck
 
     Everything is computed in float64, whatever the inputs are. In formulas a vector is a column, `*` and
@@ -105,8 +106,11 @@ def check_derivation(
     N, T and K (where nothing else has these names) are the sizes of batch, time and classes; "∂y" is the
     upstream gradient; a name on the left of `=` may be used on later lines.
 
-    Raises ArgumentError for a formula that is not understood, pointing at the place, and for a claim of
-    no known form; what the user's own forward raises on the given inputs passes through.
+    Where the right gradient on the given numbers is NaN or infinite, other numbers decide; where there are
+    none, the gradient is "not shown".
+
+    Raises ArgumentError for a formula that is not understood, pointing at the place, for a claim of no
+    known form, for missing inputs and for options outside their ranges; what the user's own forward raises on the given inputs passes through.
 
     >>> import deltarule as dr
     >>> import numpy as np
@@ -121,6 +125,7 @@ def check_derivation(
     >>> cause.kind, cause.extent, round(cause.factor, 3)
     ('mean_for_sum', 'batch', 0.333)
     """
+    tolerance, seed, patience = options(tolerance, seed, patience)
     if isinstance(subject, Tensor):
         if inputs:
             raise ArgumentError(
@@ -128,7 +133,8 @@ def check_derivation(
             )
         problem: Problem = RecordedProblem(subject, _titles(names))
     elif callable(subject):
-        problem = FunctionProblem(subject, inputs, list(names or ()))
+        require_inputs(subject, inputs)
+        problem = FunctionProblem(subject, inputs, input_titles(names))
     else:
         raise ArgumentError(
             WHO,
@@ -145,7 +151,9 @@ def check_derivation(
         reference_error=judge.reference_error(),
         trials=judge.trials,
         form=judge.form,
-        names={name: array.shape for name, array in problem.start.items()},
+        names={
+            name: array.shape for name, array in problem.start.items() if name not in problem.unnamed
+        },
     )
 
 

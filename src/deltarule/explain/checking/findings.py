@@ -211,8 +211,8 @@ class Term:
     """One claimed gradient.
 
     name        the array whose gradient it is
-    status      "right", "wrong", or "not shown": zero on all numbers that were tried
-    error       relative error on the numbers of the check
+    status      "right", "wrong", or "not shown": zero, NaN or infinite on all numbers that were tried
+    error       relative error on the numbers of the check; NaN where the right gradient is not finite there
     shown_by    "given" numbers, or "other" ones, where the given ones cannot tell right from wrong
     expected    the right gradient on the given numbers
     given       the claimed one; None where it could not be computed
@@ -224,6 +224,7 @@ class Term:
     pattern     how it differs, where no cause was found
     kinks       elements that lie on a kink, where several answers are right
     problem     why it could not be computed
+    finite      whether the right gradient on the given numbers has neither NaN nor infinities
     """
 
     name: str
@@ -240,6 +241,7 @@ class Term:
     pattern: Pattern | None = None
     kinks: tuple[tuple[int, ...], ...] = ()
     problem: str = ""
+    finite: bool = True
 
     @property
     def right(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.formula.expression import Loop
+from deltarule.autodiff.formula.expression import ArrayFunction, Expression, Loop
 from deltarule.autodiff.formula.latex import latex_lines
 from deltarule.autodiff.tensor import Array
 from deltarule.errors import ArgumentError
@@ -29,6 +29,7 @@ from deltarule.explain.checking.smallest import (
     notations,
     smallest,
 )
+from deltarule.explain.checking.trees import walk
 from deltarule.explain.checking.verdicts import Verdict, verdict
 
 # Numbers of this many other draws, besides the given ones, have to agree.
@@ -44,7 +45,9 @@ class Judge:
 
     def __init__(self, problem: Problem, claim: Any, tolerance: float, seed: int, patience: float):
         self.problem, self.seed, self.patience = problem, seed, patience
-        self.first = problem.run(problem.start, seed)
+        # Where the numbers are outside its domain, the verdict says so.
+        with np.errstate(all="ignore"):
+            self.first = problem.run(problem.start, seed)
         self.form, self.claim = read_claim(claim, problem, self.first)
         self.answers = Answers(self.claim, problem, self.first, tolerance)
         self.trials = 1
@@ -221,7 +224,7 @@ class Judge:
         if "" in self.answers.problems:
             own = None
         pattern = None
-        if found.status == "wrong" and unexplained and own is not None:
+        if found.status == "wrong" and found.finite and unexplained and own is not None:
             again = None if self.claim.fixed else self.answers
             pattern = pattern_of(self.problem, self.first, name, own, again)
         formula, tex, parts = self._formula(name, findings)
@@ -235,11 +238,12 @@ class Judge:
             formula=formula,
             latex=tex,
             parts=parts,
-            blocks=self._blocks(name, own, right),
-            steps=self._steps(own, right),
+            blocks=self._blocks(name, own, right) if found.finite else (),
+            steps=self._steps(own, right) if found.finite else (),
             pattern=pattern,
             kinks=found.kinks,
             problem=self.answers.problem_of(name),
+            finite=found.finite,
         )
 
     def _blocks(self, name: str, own: Array | None, right: Array) -> tuple[Block, ...]:
@@ -275,13 +279,21 @@ class Judge:
         return statement.text, tex, parts_of(claim, claim.statements, name, self.first, paths)
 
     def _understood(self, claim: FormulaClaim, statement: Statement) -> str:
-        bound = claim.line(statement, self.first)
-        if bound is None:
-            return ""
-        line, by_index = bound
-        equations = [line.equations[0] if isinstance(line, Loop) else line]
         titles = [*claim.arrays, *(each.title for each in claim.statements)]
-        return latex_lines(equations, matrix=not by_index, names=notations(titles))[0]
+        for asked in (False, True):
+            bound = claim.line(statement, self.first, by_index=asked)
+            if bound is None:
+                return ""
+            line, by_index = bound
+            equation = line.equations[0] if isinstance(line, Loop) else line
+            # An outer product is clearer in index form than as a product of reshaped vectors.
+            if by_index or not _reshapes(equation.right):
+                break
+        return latex_lines([equation], matrix=not by_index, names=notations(titles))[0]
+
+
+def _reshapes(expression: Expression) -> bool:
+    return any(isinstance(part, ArrayFunction) and part.name == "reshape" for _, part in walk(expression))
 
 
 def _no_lines(trial: Any) -> tuple[()]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from deltarule.explain.checking.tokens import GREEK
 
@@ -37,6 +37,11 @@ class Names:
         """Names of arrays, for messages: not those that stand for a count or for an unnamed value."""
         found = {title for title, ndim in self.known.values() if title not in COUNTS}
         return sorted(title for title in found if not re.fullmatch(r"value\d+'*", title))
+
+
+def listed(titles: Sequence[str]) -> str:
+    """Names for the end of a message."""
+    return f"there are {', '.join(titles)}" if titles else "no array has a name"
 
 
 def canonical(text: str) -> str:

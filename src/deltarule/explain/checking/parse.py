@@ -13,7 +13,7 @@ import difflib
 import re
 from dataclasses import replace
 
-from deltarule.explain.checking.names import Names
+from deltarule.explain.checking.names import Names, listed
 from deltarule.explain.checking.symbols import SymbolReader, split_indices
 from deltarule.explain.checking.syntax import Term, call, number, product
 from deltarule.explain.checking.tokens import Token, pointing
@@ -310,7 +310,7 @@ class _Parser(SymbolReader):
         titles = self.names.titles()
         near = difflib.get_close_matches(word, titles, 1, 0.5)
         raise pointing(
-            self.text, token.start, f"there is no {word!r}; there are {', '.join(titles)}",
+            self.text, token.start, f"there is no {word!r}; {listed(titles)}",
             f"Did you mean {near[0]}?" if near else "Define it on a line before, or name it through names=.",
         )  # fmt: skip
 

@@ -101,11 +101,13 @@ class Problem:
     start      the numbers that were given, in float64
     varied     names of arrays that are differentiated with respect to
     free       names of arrays that may be drawn anew: until it is known what is claimed, all varied ones
+    unnamed    constants that are single numbers without a name, such as 0.5: part of the computation
     """
 
     start: Numbers
     varied: list[str]
     free: list[str]
+    unnamed: frozenset[str] = frozenset()
     is_loss: bool
 
     def run(self, numbers: Numbers, seed: int = 0) -> Trial:
@@ -270,6 +272,7 @@ class RecordedProblem(Problem):
     def _enter(self, tensor: Tensor, name: str) -> None:
         array = _array_of(tensor)
         assert array is not None
+        nameless = not name
         name = name or f"value{len(self._leaves)}"
         while name in self._leaves:
             name += "'"
@@ -277,6 +280,8 @@ class RecordedProblem(Problem):
         self.start[name] = array
         if tensor.requires_grad:
             self.varied.append(name)
+        elif nameless and not array.ndim:
+            self.unnamed |= {name}
 
     def holding(self, trial: Trial) -> AbstractContextManager[None]:
         return _holding({self._leaves[name]: trial.numbers[name] for name in self.varied})

@@ -47,7 +47,7 @@ def smallest(
     """
     if claim.fixed:
         given = claimed(trial)
-        return None if given is None or term not in given else _example(trial, term, given[term], lines)
+        return None if given is None or term not in given else _example(problem, trial, term, given[term], lines)
 
     def shows(candidate: Trial | None) -> Array | None:
         if candidate is None:
@@ -81,8 +81,8 @@ def smallest(
                 break
     if best is None:
         given = shows(trial)
-        return None if given is None else _example(trial, term, given, lines)
-    return _example(best[0], term, best[1], lines)
+        return None if given is None else _example(problem, trial, term, given, lines)
+    return _example(problem, best[0], term, best[1], lines)
 
 
 def deviation_fits(given: Array, expected: Array) -> bool:
@@ -109,7 +109,7 @@ def _first(
     return None
 
 
-def _example(trial: Trial, term: str, given: Array, lines: Lines) -> Example:
+def _example(problem: Problem, trial: Trial, term: str, given: Array, lines: Lines) -> Example:
     expected = trial.gradients[term]
     if given.shape == expected.shape and expected.size:
         place = np.unravel_index(int(np.argmax(np.abs(given - expected))), expected.shape)
@@ -120,7 +120,9 @@ def _example(trial: Trial, term: str, given: Array, lines: Lines) -> Example:
         worked = lines(trial)
     except MISFITS:
         worked = ()
-    numbers = {name: np.asarray(array) for name, array in trial.numbers.items()}
+    numbers = {
+        name: np.asarray(array) for name, array in trial.numbers.items() if name not in problem.unnamed
+    }
     return Example(term, numbers, tuple(trial.upstream), expected, given, element, worked)
 
 
@@ -216,5 +218,5 @@ def _line(
         )
     formula = latex_lines([equation], names=names)[0]
     if places:
-        formula += rf" \qquad {places}"
+        formula += rf", \qquad {places}"
     return Line(formula, arithmetic(equation, environment, element), float(values[element]), right)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from deltarule.errors import ArgumentError
-from deltarule.explain.checking.names import Names
+from deltarule.explain.checking.names import Names, listed
 from deltarule.explain.checking.parse import FUNCTIONS
 from deltarule.explain.checking.syntax import Term, call, number, product
 from deltarule.explain.checking.tokens import WHO
@@ -93,7 +93,7 @@ class _Reader:
         if found is None:
             known = self.names.titles()
             raise ArgumentError(
-                WHO, f"the SymPy expression uses {title!r}; there are {', '.join(known)}",
+                WHO, f"the SymPy expression uses {title!r}; {listed(known)}",
                 "Give the symbol an array's name, or define it on a line before.",
             )  # fmt: skip
         return found[0]

@@ -109,6 +109,14 @@ def written(term: Term, place: int = 0) -> str:
     return f"({text})" if _STRENGTH.get(term.kind, 5) < place else text
 
 
+def _mixed(term: Term) -> bool:
+    """Whether the left factor of a product of matrices goes element by element, so that it needs brackets."""
+    left = term.parts[0]
+    if left.kind != "product" or left.text != "*" or term.text == "*":
+        return False
+    return all(part.kind != "number" for part in (*left.parts, term.parts[1]))
+
+
 def titled(text: str) -> str:
     """A symbol as it is written: gradients as ∂L/∂x."""
     return f"∂L/∂{text.removeprefix('grad_')}" if text.startswith("grad_") else text
@@ -130,7 +138,7 @@ def _written(term: Term) -> str:
         return f"{written(parts[0], 1)} - {written(parts[1], 2)}"
     if term.kind == "product":
         sign = {"*": " ⊙ ", "@": " @ ", "·": " · ", "×": " × "}.get(term.text, " ")
-        return f"{written(parts[0], 3)}{sign}{written(parts[1], 4)}"
+        return f"{written(parts[0], 4 if _mixed(term) else 3)}{sign}{written(parts[1], 4)}"
     if term.kind == "divide":
         return f"{written(parts[0], 3)} / {written(parts[1], 4)}"
     if term.kind == "power":

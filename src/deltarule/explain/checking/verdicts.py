@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,12 +17,16 @@ from deltarule.explain.checking.problem import Problem, Trial
 
 @dataclass(frozen=True)
 class Verdict:
-    """status, error on the given numbers, which numbers show it ("given" or "other"), elements on a kink."""
+    """status, error on the given numbers, which numbers show it ("given" or "other"), elements on a kink.
+
+    finite   whether the right gradient on the given numbers is made of numbers, without NaN and infinities
+    """
 
     status: str
     error: float
     shown_by: str = "given"
     kinks: tuple[tuple[int, ...], ...] = ()
+    finite: bool = True
 
 
 def verdict(
@@ -37,6 +41,14 @@ def verdict(
     trials   the given numbers first
     given    what was claimed on each
     """
+    own = trials[0].gradients[name]
+    answered = given[0] is not None and name in given[0] and given[0][name].shape == own.shape
+    if answered and not np.all(np.isfinite(own)):
+        # With NaN and infinities nothing can be compared: other numbers have to tell.
+        if len(trials) == 1:
+            return Verdict("not shown", float("nan"), "other", finite=False)
+        others = verdict(name, trials[1:], given[1:], problem, answers)
+        return replace(others, error=float("nan"), shown_by="other", finite=False)
     errors: list[float] = []
     shown: list[bool] = []
     for trial, answer in zip(trials, given, strict=True):

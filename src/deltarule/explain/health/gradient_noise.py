@@ -15,7 +15,7 @@ from deltarule.autodiff.recording import enable_grad
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.explain.health.step_trial import inner
 from deltarule.explain.health.vitals import NoiseVitals
-from deltarule.explain.recorded_pass import RecordedPass, losses
+from deltarule.explain.through_time.recorded_pass import RecordedPass, losses
 from deltarule.nn.module import Module, Parameter
 
 _PARTS = 8

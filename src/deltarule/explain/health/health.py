@@ -8,6 +8,12 @@ from typing import Any
 
 from deltarule.autodiff.tensor import Tensor
 from deltarule.errors import ArgumentError
+from deltarule.explain.health.arguments import (
+    require_function,
+    require_limit,
+    require_together,
+    require_whole,
+)
 from deltarule.explain.health.causes import findings
 from deltarule.explain.health.causes.finding import Finding
 from deltarule.explain.health.probe_batch import as_training_data, probe_batch
@@ -18,7 +24,7 @@ from deltarule.explain.health.watch import Watch
 from deltarule.explain.shown import Shown
 from deltarule.nn.module import Module
 from deltarule.optim.optimizer import Optimizer
-from deltarule.training.tasks import task_for
+from deltarule.training.tasks import TASKS, task_for
 from deltarule.training.trainer import Trainer
 
 # Measurements in the course of a short training.
@@ -82,7 +88,8 @@ def health(
     returns     Health: `.findings`, `.history`; `.html("health.html")` is the report
 
     The model, its gradients, its optimiser and the random state stay as they are. Raises ArgumentError where
-    loss, data or optimiser is lacking, and what `vitals` raises.
+    loss, data or optimiser is lacking or not what it should be, where a Watch has measured nothing yet, for
+    numbers out of range (rows and trial_steps from 2, steps from 0), and what `vitals` raises.
 
     >>> import deltarule as dr
     >>> import numpy as np
@@ -96,9 +103,24 @@ def health(
     >>> health((model, dr.cross_entropy, (inputs, labels)), optimizer=optimizer).healthy
     True
     """
+    rows = require_whole("health", "rows", rows, 2, "256 rows tell most of it.")
+    steps = require_whole("health", "steps", steps, 0, "Use 100, say, or 0 to look at it as it is.")
+    trial_steps = require_whole("health", "trial_steps", trial_steps, 2)
     if isinstance(what, Watch):
+        if not what.records:
+            raise ArgumentError(
+                "health",
+                "this Watch has measured nothing yet",
+                "Pass it to a training first: dr.fit(..., callbacks=[watch]).",
+            )
         what = what.records
-    if isinstance(what, Sequence) and what and all(isinstance(each, Vitals) for each in what):
+    if isinstance(what, Vitals):
+        what = [what]
+    if isinstance(what, Sequence) and not len(what):
+        raise ArgumentError(
+            "health", "expected one measurement or more, got none", "Pass a Watch, or what vitals returned."
+        )
+    if isinstance(what, Sequence) and all(isinstance(each, Vitals) for each in what):
         if steps or try_remedies:
             raise ArgumentError(
                 "health",
@@ -106,12 +128,17 @@ def health(
                 "Pass the trainer, or (model, loss, data) and the optimizer.",
             )
         return Health(name, tuple(what), tuple(findings(what)))
+    seed = require_whole("health", "seed", seed, 0, "Use 0, say.")
     if isinstance(what, Trainer):
         setup = _of_trainer(what, data, rows, seed)
         name = name or type(what.model).__name__
     else:
         if isinstance(what, tuple) and len(what) == 3:
             what, loss, data = what
+        if batch_size is not None:
+            batch_size = require_whole("health", "batch_size", batch_size, 1, "Use 32, say.")
+        for limit, value in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+            require_limit("health", limit, value)
         setup = _given(what, loss, data, optimizer, rows, batch_size, seed, penalty, clip_norm, clip_value)
         name = name or type(what).__name__
     if steps:
@@ -180,7 +207,7 @@ def _given(
     if not isinstance(model, Module):
         raise ArgumentError(
             "health",
-            f"expected a trainer, a model, a Watch or (model, loss, data), got {type(model).__name__}",
+            f"expected a trainer, a model, a Watch or (model, loss, data), got {_told(model)}",
             "For a run folder: deltarule health RUN.",
         )
     if loss is None or data is None:
@@ -189,10 +216,18 @@ def _given(
             "a model expects loss= and data=",
             "For example health(model, dr.cross_entropy, (x, y)).",
         )
+    if isinstance(loss, str) and loss in TASKS:
+        loss = task_for(loss).loss
+    say = f"For example dr.cross_entropy; or one of {', '.join(map(repr, TASKS))}."
+    require_function("health", "loss", loss, say)
+    assert not isinstance(loss, str)
+    if penalty is not None:
+        require_function("health", "penalty", penalty, "It gets the model, and gives one number.")
+    require_together("health", model, optimizer)
     loader = as_training_data(data, batch_size, "health", seed)
     return Setup(
         model,
-        task_for(loss).loss if isinstance(loss, str) else loss,
+        loss,
         loader,
         optimizer,  # type: ignore[arg-type]
         probe_batch(loader, rows, "health"),
@@ -201,6 +236,13 @@ def _given(
         clip_value,
         seed,
     )
+
+
+def _told(what: Any) -> str:
+    """What was passed instead of a model, in a few words."""
+    if isinstance(what, type):
+        return f"the class {what.__name__}: call it"
+    return f"a tuple of {len(what)}" if isinstance(what, tuple) else type(what).__name__
 
 
 def _require_optimizer(optimizer: Optimizer | None, option: str) -> None:

@@ -12,8 +12,8 @@ from deltarule.autodiff.node import Node
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.explain.health.step_trial import norm_of
 from deltarule.explain.health.vitals import LayerVitals, ParameterVitals
-from deltarule.explain.recorded_pass import RecordedPass
-from deltarule.explain.recurrences import is_recurrent
+from deltarule.explain.through_time.recorded_pass import RecordedPass
+from deltarule.explain.through_time.recurrences import is_recurrent
 from deltarule.nn.embedding import Embedding
 from deltarule.nn.module import Module
 from deltarule.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm

@@ -8,7 +8,7 @@ from deltarule.autodiff.backward import nodes_below
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.explain.health.data_vitals import OF_CLASSES, OF_PROBABILITIES
 from deltarule.explain.health.vitals import OutputVitals
-from deltarule.explain.recorded_pass import MOVING, RecordedPass, maker_of
+from deltarule.explain.through_time.recorded_pass import MOVING, RecordedPass, maker_of
 
 
 def loss_operations(seen: RecordedPass) -> tuple[tuple[str, ...], Tensor]:

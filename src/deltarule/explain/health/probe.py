@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from deltarule.autodiff.node import Node
 from deltarule.autodiff.recording import no_grad
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError
+from deltarule.explain.health.arguments import require_function
 from deltarule.explain.health.data_vitals import input_vitals, plain_array, target_vitals
 from deltarule.explain.health.gradient_noise import gradient_noise, label_signal, shares_of
 from deltarule.explain.health.layer_vitals import bypassed, layer_vitals, parameter_vitals
@@ -24,8 +26,8 @@ from deltarule.explain.health.recurrent_vitals import recurrent_vitals
 from deltarule.explain.health.step_trial import moves, step_vitals
 from deltarule.explain.health.unit_activity import nearest, unit_vitals
 from deltarule.explain.health.vitals import Vitals
-from deltarule.explain.recorded_pass import RecordedPass, losses, maker_of, recorded_pass
-from deltarule.explain.recurrences import Recurrence, recurrences
+from deltarule.explain.through_time.recorded_pass import RecordedPass, losses, maker_of, recorded_pass
+from deltarule.explain.through_time.recurrences import Recurrence, recurrences
 from deltarule.nn.dropout import Dropout
 from deltarule.nn.module import Module
 from deltarule.nn.recurrent_base import Recurrent
@@ -75,8 +77,10 @@ def vitals(
     random state, slots of the optimiser and training mode are as before, to the last bit; a loss with
     parameters of its own keeps theirs too. It takes as much memory again as the model does in training.
 
-    Raises ArgumentError for a model that cannot be copied or a batch without rows; GraphError where nothing
-    in the model needs a gradient; ShapeError as the model and the loss do.
+    Of a model whose parameters are all frozen the layers are measured, and no parameter has a gradient.
+
+    Raises ArgumentError for what is no model or no loss, a model that cannot be copied, or a batch without
+    rows; GraphError where the loss depends on nothing in the model; ShapeError as the model and the loss do.
 
     >>> import deltarule as dr
     >>> import numpy as np
@@ -89,6 +93,9 @@ def vitals(
     ([('0.weight', True), ('0.bias', True)], 'tanh')
     """
     begin = time.perf_counter()
+    if not isinstance(model, Module):
+        raise ArgumentError("vitals", f"expected a model, got {type(model).__name__}", "Pass a dr.nn.Module.")
+    require_function("vitals", "loss", loss, "For example dr.cross_entropy.")
     batch, wanted = plain_array(inputs), plain_array(targets)
     if not batch.ndim or not len(batch):
         raise ArgumentError(
@@ -106,7 +113,14 @@ def vitals(
             quiet = float(losses(copied, loss, None, batch, wanted)[1].item())
         copied.train()
         again()
+        frozen = not any(each.requires_grad for each in copied.parameters())
+        # The gradients of the layers are looked at all the same, those of the parameters are not.
+        if frozen:
+            copied.requires_grad_(True)
         seen = recorded_pass(copied, loss, penalty, batch, wanted)
+        if frozen:
+            copied.requires_grad_(False)
+            seen, noise = replace(seen, leaves={}), False
         again()
         names = {id(each): name for name, each in copied.named_parameters()}
         outputs = output_vitals(seen)

@@ -9,6 +9,7 @@ import numpy as np
 from deltarule.autodiff.tensor import Array
 from deltarule.data import Dataset, Part
 from deltarule.errors import ArgumentError
+from deltarule.explain.health.arguments import require_pair
 from deltarule.explain.health.data_vitals import plain_array
 from deltarule.operations.random import get_random_state, set_random_state
 from deltarule.training.evaluation import require_loader
@@ -61,14 +62,16 @@ def as_training_data(data: Any, batch_size: int | None, who: str, seed: int = 0)
         raise ArgumentError(
             who,
             f"data expects (inputs, targets), a data set or a loader, got {type(data).__name__}",
-            "Pass the data that the network is trained on.",
+            "Pass the data that the network is trained on, two arrays as a tuple.",
         )
+    if isinstance(data, tuple):
+        require_pair(who, data)
     tokens = data.inputs if isinstance(data, Part) else None
     text = isinstance(tokens, np.ndarray) and tokens.ndim == 1 and tokens.dtype.kind in "iu"
     return training_loader(
         data if isinstance(data, Part) else (plain_array(data[0]), plain_array(data[1])),
         "text" if text else None,
-        batch_size or (32 if text else None),
+        32 if batch_size is None and text else batch_size,
         _SEQUENCE,
         seed,
     )

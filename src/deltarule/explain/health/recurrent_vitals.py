@@ -6,7 +6,7 @@ import numpy as np
 
 from deltarule.autodiff.tensor import Array
 from deltarule.explain.health.vitals import RecurrentVitals
-from deltarule.explain.recurrences import Recurrence
+from deltarule.explain.through_time.recurrences import Recurrence
 
 # Rows of the cell that the Jacobians of a few steps may take.
 _MOST_ROWS = 4096

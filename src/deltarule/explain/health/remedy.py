@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from deltarule.errors import ArgumentError
-from deltarule.explain.changes import CHANGES, NotPossible
+from deltarule.explain.comparison.changes import CHANGES, NotPossible
 from deltarule.explain.health.causes.finding import Finding, Remedy
 from deltarule.explain.health.setup import Course, Setup, mean_of_last, train_for
 

@@ -17,7 +17,7 @@ from deltarule.errors import NonFiniteError
 from deltarule.explain.health.output_vitals import output_vitals
 from deltarule.explain.health.probe import vitals
 from deltarule.explain.health.vitals import Vitals
-from deltarule.explain.recorded_pass import losses, recorded_pass
+from deltarule.explain.through_time.recorded_pass import losses, recorded_pass
 from deltarule.nn.module import Module
 from deltarule.operations.random import get_random_state, manual_seed, set_random_state
 from deltarule.optim.optimizer import Optimizer
@@ -58,10 +58,14 @@ class Setup:
         model, optimizer = copy.deepcopy((self.model, self.optimizer))
         return replace(self, model=model, optimizer=optimizer)
 
+    def loss_of(self, inputs: Any, targets: Any) -> float:
+        """The loss of a batch, without an update."""
+        with no_grad():
+            return float(losses(self.model, self.loss, None, inputs, targets)[1].item())
+
     def loss_of_probe(self) -> float:
         """The loss of the probe's rows."""
-        with no_grad():
-            return float(losses(self.model, self.loss, None, *self.probe)[1].item())
+        return self.loss_of(*self.probe)
 
     def accuracy(self) -> float | None:
         """Share of the probe's rows that the model as it is gets right; None without classes."""
@@ -105,6 +109,8 @@ def train_for(setup: Setup, steps: int, every: int | None = None) -> Course:
     """Trains a copy for some updates, on the same batches each time. Leaves the random state as it was.
 
     every   updates between two measurements; None for none
+
+    Where every parameter is frozen, nothing is updated: the losses are those of the batches.
     """
     own = setup.copied()
     course = Course()
@@ -116,11 +122,15 @@ def train_for(setup: Setup, steps: int, every: int | None = None) -> Course:
         )
         own.model.train()
         own.optimizer.zero_grad()
+        frozen = not any(each.requires_grad for each in own.model.parameters())
         for done, (inputs, targets, state) in enumerate(_batches(own.loader, steps), 1):
             due = every is not None and (done % every == 0 or done == steps)
             before = _weights(own.model) if due else {}
             try:
-                *_, loss, state[0] = update.learn(inputs, targets, state[0])
+                if frozen:
+                    loss = own.loss_of(inputs, targets)
+                else:
+                    *_, loss, state[0] = update.learn(inputs, targets, state[0])
             except NonFiniteError:
                 course.finite = False
                 if every is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from deltarule.autodiff.tensor import Array
 from deltarule.errors import ArgumentError
+from deltarule.explain.health.arguments import require_pair, require_share, require_whole
 from deltarule.explain.health.probe import vitals
 from deltarule.explain.health.probe_batch import probe_batch
 from deltarule.explain.health.vitals import Vitals
@@ -67,20 +68,18 @@ class Watch(Callback):
         noise: bool = True,
         line: bool = True,
     ):
-        for name, value, least in (("every", every, 1), ("probe", probe, 2)):
-            if name == "every" and value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ArgumentError(
-                    "Watch",
-                    f"{name} expects a whole number of {least} or more, got {value!r}",
-                    "Use 100, say.",
-                )
-        if not 0 < budget <= 1:
+        if isinstance(data, tuple):
+            require_pair("Watch", data)
+        elif data is not None and not hasattr(data, "batches"):
             raise ArgumentError(
-                "Watch", f"budget expects a share above 0 and up to 1, got {budget!r}", "0.03 is 3 %."
+                "Watch",
+                f"data expects (inputs, targets) or a loader, got {type(data).__name__}",
+                "Leave it out for rows of the training data.",
             )
-        self.every, self.budget, self.probe, self.data = every, budget, probe, data
+        self.every = None if every is None else require_whole("Watch", "every", every, 1)
+        self.probe = require_whole("Watch", "probe", probe, 2, "Use 32, say.")
+        self.budget = require_share("Watch", "budget", budget, "0.03 is 3 %.")
+        self.data = data
         self.noise, self.line = noise, line
         self.records: list[Vitals] = []
         self.seconds = 0.0

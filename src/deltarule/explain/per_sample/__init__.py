@@ -1,1 +1,1 @@
-"""How a gradient is split by sample, read from the formulas of the record, for `explain/samples.py`."""
+"""How a gradient is split by sample, read from the formulas of the record, for `samples.py`."""

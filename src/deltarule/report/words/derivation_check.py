@@ -14,6 +14,11 @@ WORDS = {
         "Zero on all numbers that were tried, so that nothing is proved: {names}.",
         "在所有试过的数值上都为零，因此什么也不能证明：{names}。",
     ),
+    "derivation_check.not_finite_summary": (
+        "On the given numbers the right gradient is NaN or infinite, so that nothing can be compared: {names}. "
+        "Hand in other numbers, on which loss and gradients are finite.",
+        "在所给数值上，正确的梯度为 NaN 或无穷大，因此无法比较：{names}。请换用使损失和梯度均为有限值的数值。",
+    ),
     "derivation_check.method": (
         "Compared with the engine's gradients on {trials} set(s) of numbers, in float64.",
         "以 float64 在 {trials} 组数值上与引擎的梯度比较。",
@@ -34,6 +39,10 @@ WORDS = {
     "derivation_check.right": ("✓ right", "✓ 正确"),
     "derivation_check.wrong": ("✗ wrong", "✗ 错误"),
     "derivation_check.not shown": ("◐ not shown", "◐ 无法判定"),
+    "derivation_check.not_finite": (
+        "the right gradient is NaN or infinite on the given numbers",
+        "在所给数值上，正确的梯度为 NaN 或无穷大",
+    ),
     "derivation_check.other_numbers": (
         "the given numbers cannot tell; others were drawn",
         "所给数值无法区分对错，已另取数值",

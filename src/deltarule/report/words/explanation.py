@@ -142,6 +142,12 @@ WORDS = {
     "explanation.stat_zeros": ("zeros", "零元素"),
     # Code.
     "explanation.code_note": ("Forward and backward in plain NumPy.", "用纯 NumPy 写成的前向与反向传播。"),
+    "explanation.code_arrays": (
+        "This page does not hold the arrays that the code loads from {file}. The program and its arrays, "
+        'as two files: `explanation.program.save("net.py")` or `deltarule explain RUN --program net.py`.',
+        "本页未包含代码从 {file} 加载的数组。要得到程序及其数组（两个文件），请运行 "
+        '`explanation.program.save("net.py")` 或 `deltarule explain RUN --program net.py`。',
+    ),
     "explanation.copy": ("Copy", "复制"),
     "explanation.copied": ("Copied", "已复制"),
     # Keys.

@@ -43,6 +43,15 @@ WORDS = {
         "Every sample has the target {value}: a constant is the perfect answer, and nothing else is learned.",
         "每个样本的目标值都是 {value}：只要输出常数就能全部答对，学不到别的东西。",
     ),
+    "health.cause.all_frozen": (
+        "Nothing is trained: every parameter is frozen",
+        "没有任何参数在训练：全部参数都被冻结",
+    ),
+    "health.why.all_frozen": (
+        "All parameters, {parameters} arrays of them, have requires_grad=False: they get no gradient "
+        "and keep their values for ever.",
+        "全部参数（共 {parameters} 个数组）的 requires_grad 都是 False：得不到梯度，值永远不变。",
+    ),
     "health.cause.not_connected": (
         "No gradient reaches {layer}: it is not connected with the loss",
         "梯度无法到达 {layer}：该层与损失没有连通",
@@ -335,6 +344,12 @@ WORDS = {
     "health.remedy.check_inputs": (
         "Look at how the inputs are read and scaled.",
         "检查输入的读取和缩放过程。",
+    ),
+    "health.remedy.unfreeze": (
+        "Unfreeze what is to be trained, in {layer} or in its last layer alone: "
+        "layer.requires_grad_(True), or model.requires_grad_(True).",
+        "解冻需要训练的部分（{layer}，或仅最后一层）：layer.requires_grad_(True) 或 "
+        "model.requires_grad_(True)。",
     ),
     "health.remedy.connect": (
         "Use {layer} in forward, and keep its result inside the graph: no detach, no_grad or NumPy in "

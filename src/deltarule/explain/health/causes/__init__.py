@@ -13,6 +13,7 @@ learning rate that is named.
     targets_not_finite         share -> clean_targets
     inputs_constant            share -> check_inputs
     targets_constant           value -> check_labels
+    all_frozen                 parameters -> unfreeze: layer ("" for all)
     not_connected              parameters, names -> connect: layer
     not_optimised              parameters, names -> optimise: layer
     log_softmax_missing        operation, loss, largest (output) -> add_log_softmax: layer
@@ -96,6 +97,7 @@ REMEDIES = (
     "clean_targets",
     "check_inputs",
     "check_labels",
+    "unfreeze",
     "connect",
     "optimise",
     "weigh_classes",
@@ -104,6 +106,7 @@ REMEDIES = (
 RULES = (
     data_causes.not_finite,
     data_causes.constant,
+    connection.all_frozen,
     connection.not_connected,
     connection.not_optimised,
     output_causes.activation_and_loss,
@@ -133,7 +136,8 @@ def findings(history: Sequence[Vitals]) -> list[Finding]:
     history   what `vitals` measured, in the order of the steps; best begun before the first update, with
               measurements of 64 rows or more. One measurement is enough for causes that show at once
 
-    Consequences of a cause that was found are left out. Raises ArgumentError without any measurement.
+    Consequences of a cause that was found are left out. Raises ArgumentError without any measurement, and for
+    what is none.
 
     >>> import deltarule as dr
     >>> import numpy as np
@@ -145,6 +149,9 @@ def findings(history: Sequence[Vitals]) -> list[Finding]:
     >>> [(each.cause, each.layer) for each in findings([seen])]
     [('softmax_before_loss', '3')]
     """
+    if isinstance(history, Vitals) or not all(isinstance(each, Vitals) for each in history):
+        got = "one by itself" if isinstance(history, Vitals) else "something else among them"
+        raise ArgumentError("findings", f"expected a list of measurements, got {got}", "Call vitals first.")
     if not history:
         raise ArgumentError("findings", "expected one measurement or more, got none", "Call vitals first.")
     course = Course(tuple(history))

@@ -1,4 +1,4 @@
-"""Causes in the connection: layers that no gradient reaches, parameters that nobody updates, equal units."""
+"""Causes in the connection: frozen networks, layers without a gradient or an optimiser, equal units."""
 
 from __future__ import annotations
 
@@ -8,6 +8,18 @@ from deltarule.explain.health.vitals import ParameterVitals, Vitals
 
 # Share of a layer's units that equal another one.
 _EQUAL = 0.5
+
+
+def all_frozen(course: Course) -> list[Finding]:
+    """Every parameter is frozen (requires_grad=False), so that nothing can be trained.
+
+    Where some are not, the others were frozen on purpose: transfer learning trains the last layers alone.
+    """
+    vitals = course.last
+    if not vitals.parameters or any(each.requires_grad for each in vitals.parameters):
+        return []
+    evidence = {"parameters": len(vitals.parameters)}
+    return [Finding("all_frozen", "", 1.0, evidence, Remedy("unfreeze", {"layer": ""}), vitals.step)]
 
 
 def not_connected(course: Course) -> list[Finding]:

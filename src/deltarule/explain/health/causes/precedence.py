@@ -13,6 +13,7 @@ CAUSES: tuple[str, ...] = (
     "targets_not_finite",
     "inputs_constant",
     "targets_constant",
+    "all_frozen",
     "not_connected",
     "not_optimised",
     "log_softmax_missing",
@@ -74,6 +75,9 @@ _EXPLAINS: dict[str, set[str]] = {
     "targets_not_finite": _ALL - {"inputs_not_finite"},
     "inputs_constant": _STUCK | _TOO_LARGE,
     "targets_constant": _STUCK | _TOO_LARGE | {"class_imbalance"},
+    # What would show in a training says nothing before there is one.
+    "all_frozen": _STUCK
+    | {"not_optimised", "weight_decay_too_strong", "dropout_too_strong", "clipped_always"},
     "not_connected": _STUCK,
     "not_optimised": _STUCK,
     "log_softmax_missing": _STUCK | _TOO_LARGE,

@@ -90,10 +90,21 @@ function fullName(item) {
 const spokenName = (item) => (item.startsWith("value:") ? fullName(item) : `${item.startsWith("box:") ? word("layer") : word("operation")} ${fullName(item)}`);
 
 // The length of line that what is written beside it needs.
-function roomFor(item, leaving) {
-  const texts = leaving.flatMap((id) => rowsFor(values.get(id), item).map((row) => row.map(([text]) => text).join("")));
-  const gradients = leaving.map((id) => values.get(id).gradient).filter(Boolean).map(amount);
-  return Math.max(0, ...[...texts, ...gradients].map((text) => textWidth(text, 11))) + 34;
+const roomFor = (across) => (item, leaving) => {
+  const texts = leaving.map((id) => textsFor(values.get(id), item));
+  return across ? Math.max(0, ...texts.flat().map((text) => textWidth(text, 11))) + 9 + BEND : 13 * Math.max(0, ...texts.map((rows) => rows.length)) + 5 + BEND;
+};
+
+// How far to the side of the last line what is written there goes; above and below there is room.
+const reachFor = (across) => (item, leaving) => {
+  const texts = across ? [] : textsFor(values.get(leaving[leaving.length - 1]), item);
+  return texts.length ? Math.max(...texts.map((text) => textWidth(text, 11))) + 15 : 0;
+};
+
+// What is written at the line of a value, row by row.
+function textsFor(value, item) {
+  const rows = rowsFor(value, item).map((row) => row.map(([text]) => text).join(""));
+  return rows.length && value.gradient ? [...rows, amount(value.gradient)] : rows;
 }
 
 // What is written above the line of a value: [text, class] pairs, row by row.

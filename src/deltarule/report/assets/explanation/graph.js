@@ -1,7 +1,9 @@
 // The graph: nodes for steps, rounded leaves, values above the lines and gradients below; groups open and close.
 
 // How much smaller a drawing from left to right may be than one from top to bottom and still be preferred.
-const PREFERENCE = 0.7;
+const PREFERENCE = 0.9;
+// Below this scale a graph has the width of the page to itself, where that makes it larger by so much.
+const COMFORTABLE = 0.9, LARGER = 1.15;
 
 const graphView = { scene: null, across: null, box: { x: 0, y: 0, width: 1, height: 1 }, labels: [] };
 
@@ -38,13 +40,22 @@ function buildGraph(pane) {
     tell("opened", null);
   }
 
-  const sceneOf = (across) => place(data.layout, (item, lines) => nodeSize(item, lines, across), state.opened, { across, room: across ? roomFor : () => 58 });
+  const sceneOf = (across) => place(data.layout, (item, lines) => nodeSize(item, lines, across), state.opened, { across, room: roomFor(across), reach: reachFor(across) });
 
   // From left to right, as one draws by hand, unless the other way shows it much larger.
   function suitsAcross() {
-    const [width, height] = [canvas.clientWidth || 600, canvas.clientHeight || 400];
-    const [wide, tall] = [sceneOf(true), sceneOf(false)].map((scene) => Math.min(width / (scene.width + 80), height / (scene.height + 60), 1));
-    return Math.max(wide, tall) < 0.4 ? width > height : wide >= PREFERENCE * tall;
+    const [wide, tall] = [true, false].map((across) => Math.min(scaleOf(sceneOf(across), canvas), 1));
+    return Math.max(wide, tall) < READABLE / 2 ? canvas.clientWidth > canvas.clientHeight : wide >= PREFERENCE * tall;
+  }
+
+  // Gives a graph that would be small beside the formulas the width of the page, above the other views.
+  function widen() {
+    const views = pane.closest(".views");
+    const best = () => Math.max(scaleOf(sceneOf(true), canvas), scaleOf(sceneOf(false), canvas));
+    const beside = best();
+    if (beside >= COMFORTABLE) return;
+    views.classList.add("graph-above");
+    if (best() < LARGER * beside) views.classList.remove("graph-above");
   }
 
   function render() {
@@ -85,10 +96,9 @@ function buildGraph(pane) {
     tell("drawn");
   }
 
-  function pathOf({ x0, y0, x1, y1, starts }) {
-    const stem = starts ? 0.45 : 0;
+  function pathOf({ x0, y0, x1, y1, bend }) {
     const [a, b] = graphView.across ? [x0, x1] : [y0, y1];
-    const begin = b > a ? a + stem * (b - a) : a;
+    const begin = b > a ? bend : a;
     const middle = b > a ? (begin + b) / 2 : Math.max(a, b) + 40;
     const f = (value) => value.toFixed(1);
     return graphView.across
@@ -235,6 +245,7 @@ function buildGraph(pane) {
 
   when("reveal-in-graph", viewport.bringNear);
 
+  widen();
   graphView.across = suitsAcross();
   listenTo(canvas, "graph");
   render();

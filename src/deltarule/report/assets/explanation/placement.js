@@ -1,13 +1,13 @@
 // The coordinates of the drawing, from the layout of the data and the sizes of nodes. It is placement.py again,
 // as groups open and close here: the same rules and the same numbers, which a test compares.
 
-const NARROW = 24, BETWEEN = 16, LINE = 10, BORDER = 14, HEADER = 26, STRAIGHT = 6, LEAF = 0.01, ENDS = 16, RESULTS_BELOW = 46, RESULTS_BESIDE = 78;
+const NARROW = 24, BETWEEN = 16, LINE = 10, BORDER = 14, HEADER = 26, STRAIGHT = 6, LEAF = 0.01, ENDS = 16, RESULTS_BELOW = 46, RESULTS_BESIDE = 94, BEND = 26;
 const SWEEPS = ["reads", "users", "reads", "users", "both", "both"];
 const isPoint = (item) => /^(way|in|out):/.test(item);
 
 // {width, height, nodes, curves} of a layout. size(item, lines) gives [width, height] of a closed node,
-// room(item, values) the length of line that is needed to write beside it.
-function place(layout, size, opened, { across = true, room = () => 60 } = {}) {
+// room(item, values) the length of line that is needed to write beside it, reach(item, values) how far that goes to the side.
+function place(layout, size, opened, { across = true, room = () => 60, reach = () => 0 } = {}) {
   const scene = { nodes: [], curves: [] };
   const block = blockOf("");
   draw(block, 0, 0, 0, "");
@@ -35,7 +35,7 @@ function place(layout, size, opened, { across = true, room = () => 60 } = {}) {
   function itemOf({ item: name, rank, reads }, links) {
     // Of several results each is written beside its own line.
     const results = new Set(links.map(([, value]) => value)).size;
-    const lines = Math.max(reads.length, results > 1 ? (across ? 3 : 5) * results : 0);
+    const lines = Math.max(reads.length, results > 1 ? (across ? 3 : 6) * results : 0);
     const inner = opened.has(name) && layout[name]?.length ? blockOf(name) : null;
     let length, breadth;
     if (inner) {
@@ -49,16 +49,26 @@ function place(layout, size, opened, { across = true, room = () => 60 } = {}) {
       const [width, height] = size(name, lines);
       [length, breadth] = across ? [width, height] : [height, width];
     }
-    return { item: name, rank, reads, length, breadth, inner, along: 0, across: 0, links };
+    const item = { item: name, rank, reads, length, breadth, inner, along: 0, across: 0, ahead: 0, first: 0, reach: 0, links };
+    const leavers = leaving(item);
+    if (leavers.length && !inner && !isPoint(name)) {
+      item.first = leavingAt(item, leavers[0]);
+      item.reach = leavingAt(item, leavers[leavers.length - 1]) + reach(name, leavers);
+    }
+    return item;
   }
 
   function goAlong(block, ranks) {
     let along = 0;
     ranks.forEach((rank, position) => {
       const length = Math.max(...rank.map((item) => item.length));
-      for (const item of rank) item.along = along + (item.item.startsWith("in:") ? length : (length - item.length) / 2);
+      for (const item of rank) {
+        item.along = along + (item.item.startsWith("in:") ? length : (length - item.length) / 2);
+        item.ahead = along;
+      }
       along += length;
-      const needed = rank.filter((item) => !isPoint(item.item)).map((item) => room(item.item, leaving(item)));
+      // Of an opened container each value is written inside.
+      const needed = rank.filter((item) => !isPoint(item.item) && !item.inner).map((item) => room(item.item, leaving(item)));
       if (position < ranks.length - 1) along += Math.max(NARROW, ...needed);
     });
     block.length = along;
@@ -81,10 +91,12 @@ function place(layout, size, opened, { across = true, room = () => 60 } = {}) {
         const begin = block.items[source];
         let [a0, c0] = [along + begin.along + begin.length, acrossFrom + begin.across + leavingAt(begin, value)];
         let [a1, c1] = [along + item.along, acrossFrom + item.across + ports[position]];
+        const far = item.rank - begin.rank > 1;
+        const bend = far ? (a0 + a1) / 2 : Math.max(a0, along + item.ahead - BEND);
         if (!across) [a0, c0, a1, c1] = [c0, a0, c1, a1];
         const starts = !isPoint(begin.item) && begin.inner === null;
         const ends = !isPoint(item.item) && item.inner === null;
-        scene.curves.push({ value, source: begin.item, target: item.item, x0: a0, y0: c0, x1: a1, y1: c1, starts, ends, far: item.rank - begin.rank > 1, nth: item.reads.slice(0, position).filter(([, each]) => each === value).length });
+        scene.curves.push({ value, source: begin.item, target: item.item, x0: a0, y0: c0, x1: a1, y1: c1, bend, starts, ends, far, nth: item.reads.slice(0, position).filter(([, each]) => each === value).length });
         if (item.inner) crossBorder(item, value, [a1, c1], along, acrossFrom, true);
       });
     }
@@ -104,7 +116,7 @@ function place(layout, size, opened, { across = true, room = () => 60 } = {}) {
     let point = [along + start + (entering ? 0 : item.inner.length), acrossFrom + side + points.get(value)];
     if (!across) point = [point[1], point[0]];
     const [begin, end] = entering ? [border, point] : [point, border];
-    scene.curves.push({ value, source: item.item, target: item.item, x0: begin[0], y0: begin[1], x1: end[0], y1: end[1], starts: false, ends: false });
+    scene.curves.push({ value, source: item.item, target: item.item, x0: begin[0], y0: begin[1], x1: end[0], y1: end[1], bend: begin[across ? 0 : 1], starts: false, ends: false });
   }
 
   function inside(item) {
@@ -147,20 +159,27 @@ const spread = (position, count, breadth, most = ENDS) => (position - (count - 1
 
 function goAcross(block, ranks) {
   for (const rank of ranks) {
-    let end = 0;
-    for (const item of rank) {
-      item.across = end + item.breadth / 2;
-      end += item.breadth + BETWEEN;
-    }
-    for (const item of rank) item.across -= (end - BETWEEN) / 2;
+    rank.forEach((item, position) => {
+      const before = rank[position - 1];
+      item.across = before ? before.across + distance(before, item) : item.breadth / 2;
+    });
+    const last = rank[rank.length - 1];
+    const middle = (last.across + last.breadth / 2) / 2;
+    for (const item of rank) item.across -= middle;
   }
   for (const sweep of SWEEPS) for (const rank of sweep === "users" ? [...ranks].reverse() : ranks) settle(block, rank, sweep);
   let least = Infinity;
   for (const item of block.items) least = Math.min(least, item.across - item.breadth / 2);
   for (const item of block.items) {
     item.across -= least;
-    block.breadth = Math.max(block.breadth, item.across + item.breadth / 2);
+    block.breadth = Math.max(block.breadth, item.across + Math.max(item.breadth / 2, item.reach));
   }
+}
+
+// The least between the middles of neighbours: that of their nodes, and of what is written and a line.
+function distance(one, other) {
+  const written = one.reach + (other.inner ? other.breadth / 2 : -other.first);
+  return Math.max((one.breadth + other.breadth) / 2 + BETWEEN, written);
 }
 
 // Pool adjacent violators: the places nearest to those wanted that keep order and distance.
@@ -168,7 +187,7 @@ function settle(block, rank, sweep) {
   const pools = [], offsets = [];
   let offset = 0;
   rank.forEach((item, position) => {
-    if (position) offset += (rank[position - 1].breadth + item.breadth) / 2 + BETWEEN;
+    if (position) offset += distance(rank[position - 1], item);
     offsets.push(offset);
     let total = 0, weight = 0;
     const neighbours = [...(sweep === "users" ? [] : item.reads), ...(sweep === "reads" ? [] : item.links)];

@@ -19,6 +19,8 @@ function buildCode(pane) {
   const copy = make("button", { type: "button", on: { click: copyAll } }, word("copy"));
   pane.append(make("div", { class: "bar" }, make("p", { class: "note" }, word("code_note")), copy, copied),
     make("div", { class: "program code", role: "group", "aria-label": word("code"), tabindex: 0 }, ...lines));
+  const loads = data.code.map((line) => /np\.load\("([^"]+)"\)/.exec(line.text)).find(Boolean);
+  if (loads) pane.append(make("p", { class: "note" }, word("code_arrays", { file: loads[1] })));
 
   async function copyAll() {
     const text = data.code.map((line) => line.text).join("\n") + "\n";

@@ -1,5 +1,14 @@
 // The part of the drawing that is seen: it moves and zooms by the view box, with a wheel, pointers and buttons.
 
+// Around the drawing, and the least scale at which its small letters can still be read.
+const MARGIN = 18, READABLE = 0.72;
+
+// The scale at which all of a scene is seen.
+function scaleOf(scene, canvas) {
+  const [width, height] = [canvas.clientWidth || 600, canvas.clientHeight || 400];
+  return Math.min(width / (scene.width + 2 * MARGIN), height / (scene.height + 2 * MARGIN));
+}
+
 function buildViewport(canvas) {
   const scaleNow = () => canvas.clientWidth / graphView.box.width;
 
@@ -8,27 +17,32 @@ function buildViewport(canvas) {
     canvas.setAttribute("viewBox", `${x} ${y} ${width} ${height}`);
   }
 
-  // The whole where it stays readable, else its beginning.
+  // The whole where it stays readable, else its end, from which gradients come.
   function fit(whole = false) {
     const [width, height] = [canvas.clientWidth || 600, canvas.clientHeight || 400];
-    const margin = 26;
-    const [w, h] = [graphView.scene.width + 2 * margin + (graphView.across ? 30 : 50), graphView.scene.height + 2 * margin];
-    const ideal = Math.min(width / w, height / h);
-    const scale = Math.min(1.6, whole ? ideal : Math.max(ideal, 0.78));
+    const [w, h] = [graphView.scene.width + 2 * MARGIN, graphView.scene.height + 2 * MARGIN];
+    const ideal = scaleOf(graphView.scene, canvas);
+    const scale = Math.min(1.6, whole ? ideal : Math.max(ideal, READABLE));
     graphView.box = { width: width / scale, height: height / scale };
     const [spareX, spareY] = [graphView.box.width - w, graphView.box.height - h];
-    graphView.box.x = -margin - (spareX > 0 ? spareX / 2 : 0);
-    graphView.box.y = -margin - (spareY > 0 ? spareY / 2 : 0);
-    // What is too large begins where the computation does.
-    const start = firstInside(null);
-    if (graphView.across && spareY <= 0) graphView.box.y = start.y - graphView.box.height / 2;
-    if (!graphView.across && spareX <= 0) graphView.box.x = start.x - graphView.box.width / 2;
+    graphView.box.x = -MARGIN - spareX / 2;
+    graphView.box.y = -MARGIN - spareY / 2;
+    // What is too large ends in the picture where the computation does.
+    const end = lastNode();
+    if (spareX < -1) graphView.box.x = graphView.across ? -MARGIN - spareX : end.x - graphView.box.width / 2;
+    if (spareY < -1) graphView.box.y = graphView.across ? end.y - graphView.box.height / 2 : -MARGIN - spareY;
     show();
   }
 
-  // The node at which the computation begins, in the whole or in a container.
+  // The loss, which is the last of the drawing.
+  function lastNode() {
+    const closed = graphView.scene.nodes.filter((node) => !node.isOpen);
+    return closed.reduce((a, b) => ((graphView.across ? b.x > a.x : b.y > a.y) ? b : a));
+  }
+
+  // The node at which a container begins.
   function firstInside(container) {
-    const closed = graphView.scene.nodes.filter((node) => !node.isOpen && (container === null || node.container === container));
+    const closed = graphView.scene.nodes.filter((node) => !node.isOpen && node.container === container);
     const own = closed.filter((node) => !node.item.startsWith("value:"));
     const first = (list) => list.reduce((a, b) => ((graphView.across ? b.x < a.x : b.y < a.y) ? b : a));
     return closed.length ? first(own.length ? own : closed) : graphView.scene.nodes.find((node) => node.item === container);

@@ -1,0 +1,8 @@
+"""The formulas of a whole computation, checked against the engine, and the NumPy program that they make.
+
+derivation.py         forward, the delta recursion and the gradients
+statement_writer.py   from the formula records of single operations to statements of the whole
+condensing.py         a gradient that is used once is put where it is used; handwriting.py, as by hand
+formula_check.py      every statement evaluated and compared with the engine
+program.py            the statements as a program
+"""

@@ -1,0 +1,1 @@
+"""Charts as SVG, in light and dark: lines, bars, heat maps."""
