@@ -83,9 +83,9 @@ class FormulaCheck:
         statement.checked = sum(map(len, positions.values()))
 
     def _floor(self, statement: Statement) -> float:
-        """What results that cancel are measured by: a millionth of the largest element that is read; in float32,
-        whose sums of a thousand terms have four digits, a hundredth.
+        """What results that cancel are measured by: a millionth of the largest element that is read.
 
+        In float32, whose sums of a thousand terms have four digits, a hundredth.
         The sum of a normalised layer's gradients, say, is zero but for rounding. Gradients are measured by
         gradients alone, which may be much smaller than what else is read.
         """
