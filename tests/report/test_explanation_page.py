@@ -268,6 +268,68 @@ def test_the_graph_zooms_turns_and_fits(browser: Browser):
     assert browser.evaluate(first) != before and browser.console_errors() == []
 
 
+# What is written, nodes and lines of the graph, by their places in the drawing: pairs that overlap, and
+# what is written over a line.
+OVERLAPS = """(() => {
+    const boxed = (css) => [...document.querySelectorAll(css)]
+        .map((each) => [each.getBBox(), each.textContent]);
+    const written = boxed(".written text").filter(([, text]) => text.trim()), nodes = boxed(".node > rect");
+    const meet = (a, b) => Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x) > 1
+        && Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y) > 2.5;
+    const pairs = written.flatMap(([box, text], position) => [...written.slice(position + 1), ...nodes]
+        .filter(([other]) => meet(box, other)).map(([, other]) => `${text} on ${other}`));
+    const points = [...document.querySelectorAll(".canvas path.line:not(.far)")].flatMap((path) => {
+        const length = path.getTotalLength();
+        return Array.from({ length: Math.ceil(length / 4) }, (_, count) => path.getPointAtLength(4 * count));
+    });
+    const struck = written.filter(([box]) => points.some(({ x, y }) =>
+        x > box.x + 2 && x < box.x + box.width - 2 && y > box.y + 3 && y < box.y + box.height - 3));
+    return [written.length, [...pairs, ...struck.map(([, text]) => `a line through ${text}`)]];
+})()"""
+
+
+def recurrent() -> Explanation:
+    """An LSTM with named states: many leaves beside each other, with long labels."""
+    model = dr.nn.LSTM(2, 3)
+    x = dr.tensor(np.linspace(-1, 1, 16).reshape(2, 4, 2).astype(np.float32))
+    result, _ = model(x)
+    return explain(dr.mean(result * result), model=model, names={"x": x})
+
+
+@pytest.mark.parametrize("size", [(1500, 1000), (390, 844)])
+@pytest.mark.parametrize("make", [neuron, recurrent, lambda: network(3, 4, 4, 2)])
+def test_what_is_written_in_the_graph_stands_free(browser: Browser, make: Any, size: tuple[int, int]):
+    browser.resize(*size)
+    shown(browser, make())
+    count, overlaps = browser.evaluate(OVERLAPS)
+    assert count > 5 and overlaps == []
+
+
+def test_a_wide_graph_has_the_width_of_the_page_and_is_seen_whole(browser: Browser):
+    browser.resize(1500, 1000)
+    shown(browser, network(3, 4, 4, 2))
+    graph_pane, formulas, canvas, *nodes = browser.evaluate(
+        "['.of-graph', '.of-formulas', '.canvas', '.node'].flatMap(css => [...document.querySelectorAll("
+        "css.startsWith('.of') ? '.view' + css : css)]).map(e => e.getBoundingClientRect().toJSON())"
+    )
+    assert graph_pane["bottom"] <= formulas["top"] and graph_pane["right"] > 2 * formulas["right"]
+    for node in nodes:
+        assert canvas["left"] <= node["left"] and node["right"] <= canvas["right"]
+        assert canvas["top"] <= node["top"] and node["bottom"] <= canvas["bottom"]
+
+
+def test_a_graph_that_is_too_large_ends_at_the_loss_and_stays_readable(browser: Browser):
+    browser.resize(390, 844)
+    shown(browser, network(3, *[4] * 12, 2))
+    canvas, loss = browser.evaluate(
+        "['.canvas', '.node.leaf:last-of-type'].map(css => [...document.querySelectorAll(css)].at(-1)"
+        ".getBoundingClientRect().toJSON())"
+    )
+    assert canvas["top"] < loss["top"] and loss["bottom"] < canvas["bottom"]
+    letters = "document.querySelector('.written text').getScreenCTM().a * 11"
+    assert browser.evaluate(letters) > 7.5
+
+
 def test_the_page_places_nodes_as_the_drawing_does(browser: Browser):
     steps = [([0, 1], [4]), ([0], [2]), ([2, 1], [4]), ([4, 0], [5]), ([5, 4, 4], [6])]
     places = layout(graph(steps, parents={1: 0, 2: 0}, loss=6))
@@ -305,6 +367,14 @@ def test_the_page_places_nodes_as_the_drawing_does(browser: Browser):
                 [[curve[key] for key in ("x0", "y0", "x1", "y1", "bend")] for curve in theirs["curves"]],
                 [[curve.x0, curve.y0, curve.x1, curve.y1, curve.bend] for curve in ours.curves],
             )
+
+
+def test_code_that_loads_its_arrays_says_how_to_get_both_files(browser: Browser):
+    shown(browser, network(3, 4, 2))
+    assert browser.count(".of-code .pane > p.note") == 0
+    shown(browser, network(300, 40, 2))
+    note = browser.evaluate("document.querySelector('.of-code .pane > p.note').textContent")
+    assert "arrays.npz" in note and "explanation.program.save(" in note and "--program" in note
 
 
 # ---- numbers

@@ -17,10 +17,10 @@ ROOM, NARROW = 60.0, 24.0
 BETWEEN, LINE = 16.0, 10.0
 # Inside of an opened container.
 BORDER, HEADER = 14.0, 26.0
-# The last part of the way to a rank, in which lines bend: before it they are straight, beside what is written.
+# The last part of the way to a rank, in which lines bend; before it they are straight, beside the writing.
 BEND = 26.0
 # Between the ends of lines at a node, and between its results: one below the other, or side by side.
-_ENDS, _RESULTS_BELOW, _RESULTS_BESIDE = 16.0, 46.0, 94.0
+_ENDS, _RESULTS_BELOW, _RESULTS_BESIDE = 16.0, 48.0, 94.0
 _SWEEPS = ("reads", "users", "reads", "users", "both", "both")
 # How much a line that passes ranks wants to be straight.
 _STRAIGHT = 6.0

@@ -1,4 +1,4 @@
-"""Options outside their ranges, missing inputs, names that are none: each error says who, what and the fix."""
+"""Options outside their ranges, missing inputs, names that are none: errors say who, what and the fix."""
 
 import re
 

@@ -287,6 +287,13 @@ def test_the_transpose_of_a_product_is_written_out():
     (cause,) = check.causes
     assert (cause.kind, cause.subject, cause.used) == ("transposed", "δ xᵀ", "x δᵀ")
     assert cause.corrected == "∂L/∂W = δ xᵀ"
+    u, v = (dr.tensor(np.random.default_rng(k).normal(size=(3, 3)), requires_grad=True) for k in (5, 6))
+    loss = dr.sum(dr.square(dr.matmul(u, v)))
+    check = check_derivation(loss, "du = 2 v (u v)ᵀ", names={"u": u, "v": v})
+    assert check.causes[0].corrected == "∂L/∂u = 2 (u v) vᵀ"
+    x, weight = np.random.default_rng(7).normal(size=(4, 3)), np.random.default_rng(8).normal(size=(2, 3))
+    check = check_derivation(dr.linear, {"weight": "xᵀ dy"}, x, weight)
+    assert check.causes[0].corrected == "∂L/∂weight = (∂L/∂y)ᵀ x"
 
 
 def test_constants_without_a_name_are_no_arrays():

@@ -56,6 +56,7 @@ def test_other_numbers_decide_where_the_given_ones_give_infinities(factor, statu
     check = check_derivation(dr.sqrt, backward, np.array([0.0, 1.0, 2.0]))
     (term,) = check.terms
     assert (term.status, term.shown_by, term.finite) == (status, "other", False)
+    assert [cause.kind for cause in check.causes] == (["sign"] if status == "wrong" else [])
     assert "others were drawn" in check.text() and "∞" not in check.text()
 
 

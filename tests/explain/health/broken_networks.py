@@ -134,6 +134,20 @@ class _Forgotten(dr.nn.Module):
         return self.output(dr.relu(self.first(x)))
 
 
+@register(BROKEN, "weights_not_finite", "2")
+def loaded_with_a_nan(seed: int) -> Setup:
+    model = stack(64, 32, 10)
+    model[2].weight._array[3, 5] = np.nan
+    return Setup(model, *digits(), entropy, _adam(model), updates=0)
+
+
+@register(BROKEN, "learning_rate_zero", "")
+def learning_rate_of_zero(seed: int) -> Setup:
+    model = stack(64, 32, 10)
+    optimizer = dr.optim.SGD(model.parameters(), lr=0.0, momentum=0.9)
+    return Setup(model, *digits(), entropy, optimizer, updates=10, looks=(0, 5, 10))
+
+
 @register(BROKEN, "all_frozen", "")
 def everything_frozen(seed: int) -> Setup:
     model = stack(64, 32, 10)

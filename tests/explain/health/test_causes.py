@@ -70,7 +70,7 @@ def test_the_start_alone_names_the_same_cause_or_none(name):
 def test_most_causes_show_at_the_start_alone():
     shown = {BY_NAME[name].cause for name in names(BROKEN) if findings(seen(name)[:1])}
     # These say what a training does: it has to be seen.
-    late = {"learning_rate_too_low", "weight_decay_too_strong", "batch_too_small"}
+    late = {"learning_rate_zero", "learning_rate_too_low", "weight_decay_too_strong", "batch_too_small"}
     assert set(CAUSES) - shown <= late
 
 
@@ -215,6 +215,13 @@ def test_a_frozen_layer_is_no_fault():
     inputs, classes = digits(100)
     optimizer = dr.optim.Adam(model[2].parameters())
     assert causes([measured(model, inputs, classes, optimizer=optimizer)]) == []
+
+
+def test_a_schedule_that_begins_and_ends_at_zero_is_no_fault():
+    first, *_, last = seen("learning_rate_of_zero")
+    moved = tuple(replace(each, weight_norm=each.weight_norm * 1.01) for each in last.parameters)
+    assert "learning_rate_zero" not in causes([first, replace(last, parameters=moved)])
+    assert "learning_rate_zero" not in causes([first])
 
 
 @pytest.mark.parametrize("kind", ["numbers", "tokens"])

@@ -394,6 +394,29 @@ def test_numbers_of_numpy_and_a_measurement_by_itself_will_do():
     assert health(found.last).history == found.history
 
 
+def test_a_loss_that_is_no_tensor_is_told():
+    with pytest.raises(ArgumentError, match="vitals: the loss expects to give a tensor, got float"):
+        health(dr.nn.Linear(6, 3), lambda output, targets: 3.0, data())
+
+
+def test_health_can_be_asked_for_where_nothing_is_recorded():
+    model, rows, optimizer = too_fast()
+    with dr.no_grad():
+        found = health(model, dr.mse_loss, rows, optimizer, steps=16)
+    assert found.findings[0].cause == "learning_rate_too_high"
+
+
+def test_broken_weights_are_named_before_and_after_a_training():
+    dr.manual_seed(0)
+    model = dr.nn.Linear(6, 3)
+    model.bias._array[1] = np.inf
+    optimizer = dr.optim.SGD(model.parameters(), lr=0.1)
+    found = health(model, "classification", data(), optimizer, steps=8, try_remedies=True, trial_steps=4)
+    assert [each.cause for each in found.findings] == ["weights_not_finite"]
+    assert found.findings[0].evidence["names"] == "bias"
+    assert found.trials[0].outcome == "advice"
+
+
 def test_a_course_of_what_is_frozen_has_losses_and_no_updates():
     start = setup()
     start.model.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""What check_derivation is given besides the claim: options within their ranges, inputs that a function takes."""
+"""What check_derivation is given besides the claim: options in their ranges, inputs that a function takes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def require_inputs(function: Callable[..., Any], inputs: Sequence[Any]) -> None:
     try:
         signature.bind(*inputs)
     except TypeError:
-        expected = ", ".join(str(each.replace(annotation=each.empty)) for each in signature.parameters.values())
+        expected = ", ".join(
+            str(each.replace(annotation=each.empty)) for each in signature.parameters.values()
+        )
         title = getattr(function, "__name__", type(function).__name__)
         raise ArgumentError(
             WHO,

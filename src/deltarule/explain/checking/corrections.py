@@ -136,7 +136,11 @@ def _turned(term: Term) -> Term:
         left, right = term.parts
         if term.text == "*" or "number" in (left.kind, right.kind):
             return replace(term, parts=(_turned(left), _turned(right)))
-        return replace(term, parts=(_turned(right), _turned(left)))
+        first, second = _turned(right), _turned(left)
+        if second.kind == "product" and second.text != "*" and second.parts[0].kind == "number":
+            # A number stays in front.
+            first, second = replace(second, parts=(second.parts[0], first)), second.parts[1]
+        return replace(term, parts=(first, second))
     return _transposed(term)
 
 

@@ -96,9 +96,11 @@ def check_derivation(
     inputs      of the function: tensors, arrays, or options; not given with a computed loss
     names       for a function, names of its inputs; for a loss {"h": tensor}, or a module, whose
                 parameters have names
-    tolerance   relative deviation that is still right, between 0 and 1, on float64; 1e-4 for a claim in float32
+    tolerance   relative deviation that is still right, between 0 and 1, on float64; 1e-4 for a claim in
+                float32
     seed        of the other numbers that are tried: a whole number, 0 or more
-    patience    seconds, 0 or more, that the search for mistakes may take; what it has not named by then stays unexplained
+    patience    seconds, 0 or more, that the search for mistakes may take; what it has not named by
+                then stays unexplained
     returns     DerivationCheck
 
     Everything is computed in float64, whatever the inputs are. In formulas a vector is a column, `*` and
@@ -110,7 +112,8 @@ def check_derivation(
     none, the gradient is "not shown".
 
     Raises ArgumentError for a formula that is not understood, pointing at the place, for a claim of no
-    known form, for missing inputs and for options outside their ranges; what the user's own forward raises on the given inputs passes through.
+    known form, for missing inputs and for options outside their ranges; what the user's own
+    forward raises on the given inputs passes through.
 
     >>> import deltarule as dr
     >>> import numpy as np
@@ -151,9 +154,7 @@ def check_derivation(
         reference_error=judge.reference_error(),
         trials=judge.trials,
         form=judge.form,
-        names={
-            name: array.shape for name, array in problem.start.items() if name not in problem.unnamed
-        },
+        names={name: array.shape for name, array in problem.start.items() if name not in problem.unnamed},
     )
 
 

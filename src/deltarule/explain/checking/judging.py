@@ -87,8 +87,12 @@ class Judge:
         verdicts = {name: verdict(name, trials, given, self.problem, self.answers) for name in names}
         wrong = [name for name in names if verdicts[name].status == "wrong"]
         right = [name for name in names if verdicts[name].status == "right"]
-        findings, left = Search(self.problem, self.first, self.answers, self.patience).run(
-            wrong, trials, given
+        start = 0
+        if len(trials) > 1 and given[0] is not None and not trials[0].finite():
+            # NaN and infinities tell nothing about a mistake.
+            start = 1
+        findings, left = Search(self.problem, trials[start], self.answers, self.patience).run(
+            wrong, trials[start:], given[start:]
         )
         examples = tuple(self._example(finding, findings, right) for finding in findings)
         terms = tuple(self._term(name, verdicts[name], given[0], findings, name in left) for name in names)

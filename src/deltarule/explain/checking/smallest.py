@@ -47,7 +47,9 @@ def smallest(
     """
     if claim.fixed:
         given = claimed(trial)
-        return None if given is None or term not in given else _example(problem, trial, term, given[term], lines)
+        return (
+            None if given is None or term not in given else _example(problem, trial, term, given[term], lines)
+        )
 
     def shows(candidate: Trial | None) -> Array | None:
         if candidate is None:

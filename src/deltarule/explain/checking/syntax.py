@@ -117,6 +117,12 @@ def _mixed(term: Term) -> bool:
     return all(part.kind != "number" for part in (*left.parts, term.parts[1]))
 
 
+def _raisable(term: Term) -> str:
+    """What an exponent or ᵀ stands at: a gradient, written as a fraction, in brackets."""
+    text = written(term, 5)
+    return f"({text})" if term.kind in ("name", "element") and text.startswith("∂L/") else text
+
+
 def titled(text: str) -> str:
     """A symbol as it is written: gradients as ∂L/∂x."""
     return f"∂L/∂{text.removeprefix('grad_')}" if text.startswith("grad_") else text
@@ -142,9 +148,9 @@ def _written(term: Term) -> str:
     if term.kind == "divide":
         return f"{written(parts[0], 3)} / {written(parts[1], 4)}"
     if term.kind == "power":
-        return f"{written(parts[0], 5)}^{written(parts[1], 5)}"
+        return f"{_raisable(parts[0])}^{written(parts[1], 5)}"
     if term.kind == "transpose":
-        return f"{written(parts[0], 5)}ᵀ"
+        return f"{_raisable(parts[0])}ᵀ"
     if term.kind == "negative":
         return f"-{written(parts[0], 3)}"
     if term.kind == "compare":

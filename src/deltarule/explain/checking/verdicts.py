@@ -61,9 +61,9 @@ def verdict(
         # A gradient of zeros is met by any wrong formula that has a factor zero.
         shown.append(bool(np.any(right)) or bool(np.any(answer[name])))
     if trials[0] is not answers.first:
-        # The claim cannot be computed on the given numbers.
-        if all(error <= answers.tolerance for error in errors) and any(shown):
-            return Verdict("right", max(errors), "other")
+        # The given numbers are of no use, or the claim cannot be computed on them.
+        if all(error <= answers.tolerance for error in errors):
+            return Verdict("right" if any(shown) else "not shown", max(errors), "other")
         return Verdict("wrong", errors[0], "other")
     bad = [not error <= answers.tolerance for error in errors]
     if bad[0] and not any(bad[1:]) and np.isfinite(errors[0]) and not answers.claim.fixed:

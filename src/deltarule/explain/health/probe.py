@@ -109,6 +109,7 @@ def vitals(
             set_random_state(drawn)
 
         copied.eval()
+        loss = _giving_tensors(loss)
         with no_grad():
             quiet = float(losses(copied, loss, None, batch, wanted)[1].item())
         copied.train()
@@ -160,6 +161,22 @@ def vitals(
             bypass=bypassed(seen.nodes),
             seconds=time.perf_counter() - begin,
         )
+
+
+def _giving_tensors(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The loss; it raises ArgumentError where its value is no tensor."""
+
+    def checked(output: Tensor, targets: Tensor) -> Tensor:
+        value = loss(output, targets)
+        if not isinstance(value, Tensor):
+            raise ArgumentError(
+                "vitals",
+                f"the loss expects to give a tensor, got {type(value).__name__}",
+                "Compute it with dr's functions, without float, item or numpy.",
+            )
+        return value
+
+    return checked
 
 
 def _copies(model: Module, optimizer: Optimizer | None) -> tuple[Module, Optimizer | None]:

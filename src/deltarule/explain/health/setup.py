@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.recording import no_grad
+from deltarule.autodiff.recording import enable_grad, no_grad
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import NonFiniteError
 from deltarule.explain.health.output_vitals import output_vitals
@@ -114,7 +114,7 @@ def train_for(setup: Setup, steps: int, every: int | None = None) -> Course:
     """
     own = setup.copied()
     course = Course()
-    with random_state_of(setup.seed):
+    with random_state_of(setup.seed), enable_grad():
         if every is not None:
             course.history.append(own.measured(own.step))
         update = Update(

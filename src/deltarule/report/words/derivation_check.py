@@ -15,9 +15,10 @@ WORDS = {
         "在所有试过的数值上都为零，因此什么也不能证明：{names}。",
     ),
     "derivation_check.not_finite_summary": (
-        "On the given numbers the right gradient is NaN or infinite, so that nothing can be compared: {names}. "
-        "Hand in other numbers, on which loss and gradients are finite.",
-        "在所给数值上，正确的梯度为 NaN 或无穷大，因此无法比较：{names}。请换用使损失和梯度均为有限值的数值。",
+        "On the given numbers the right gradient is NaN or infinite, so that nothing can be compared: "
+        "{names}. Hand in other numbers, on which loss and gradients are finite.",
+        "在所给数值上，正确的梯度为 NaN 或无穷大，因此无法比较：{names}。"
+        "请换用使损失和梯度均为有限值的数值。",
     ),
     "derivation_check.method": (
         "Compared with the engine's gradients on {trials} set(s) of numbers, in float64.",

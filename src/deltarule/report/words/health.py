@@ -43,6 +43,16 @@ WORDS = {
         "Every sample has the target {value}: a constant is the perfect answer, and nothing else is learned.",
         "每个样本的目标值都是 {value}：只要输出常数就能全部答对，学不到别的东西。",
     ),
+    "health.cause.weights_not_finite": (
+        "Weights of {layer} are NaN or infinite",
+        "{layer} 的权重中有 NaN 或无穷大",
+    ),
+    "health.why.weights_not_finite": (
+        "{names}: a single weight that is NaN makes the loss and every gradient NaN. They were so before the "
+        "first update: loaded, or set by hand.",
+        "{names}：只要有一个权重是 NaN，损失和所有梯度就都会变成 NaN。它们在第一次更新之前就已如此："
+        "可能是加载进来的，或手动设置的。",
+    ),
     "health.cause.all_frozen": (
         "Nothing is trained: every parameter is frozen",
         "没有任何参数在训练：全部参数都被冻结",
@@ -69,6 +79,11 @@ WORDS = {
     "health.why.not_optimised": (
         "The optimiser was not given {names}: they keep their first values for ever.",
         "优化器没有收到 {names}：这些参数将一直停在初始值。",
+    ),
+    "health.cause.learning_rate_zero": ("The learning rate is 0", "学习率为 0"),
+    "health.why.learning_rate_zero": (
+        "After {updates} updates every weight is what it was before them.",
+        "经过 {updates} 次更新，所有权重仍与更新前完全相同。",
     ),
     "health.cause.softmax_before_loss": (
         "Softmax is applied twice: in {layer} and in the loss",
@@ -345,6 +360,15 @@ WORDS = {
         "Look at how the inputs are read and scaled.",
         "检查输入的读取和缩放过程。",
     ),
+    "health.remedy.set_learning_rate": (
+        "Use a learning rate above 0: 0.001 for Adam and 0.1 for SGD are usual first tries. Where a schedule "
+        "sets it, check its arguments.",
+        "使用大于 0 的学习率：Adam 通常先试 0.001，SGD 先试 0.1。若由学习率调度器设定，请检查其参数。",
+    ),
+    "health.remedy.restore_weights": (
+        "Load weights that were saved before they broke, or make {layer} anew.",
+        "加载损坏之前保存的权重，或重新创建 {layer}。",
+    ),
     "health.remedy.unfreeze": (
         "Unfreeze what is to be trained, in {layer} or in its last layer alone: "
         "layer.requires_grad_(True), or model.requires_grad_(True).",
@@ -565,6 +589,7 @@ WORDS = {
     "health.of.share": ("share", "比例"),
     "health.of.value": ("value", "数值"),
     "health.of.parameters": ("parameters", "参数个数"),
+    "health.of.updates": ("updates", "更新次数"),
     "health.of.names": ("names", "名称"),
     "health.of.operation": ("operation", "运算"),
     "health.of.loss": ("loss", "损失"),

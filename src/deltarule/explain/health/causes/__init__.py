@@ -13,9 +13,11 @@ learning rate that is named.
     targets_not_finite         share -> clean_targets
     inputs_constant            share -> check_inputs
     targets_constant           value -> check_labels
+    weights_not_finite         parameters, names -> restore_weights: layer
     all_frozen                 parameters -> unfreeze: layer ("" for all)
     not_connected              parameters, names -> connect: layer
     not_optimised              parameters, names -> optimise: layer
+    learning_rate_zero         updates -> set_learning_rate
     log_softmax_missing        operation, loss, largest (output) -> add_log_softmax: layer
     softmax_before_loss        operation, loss -> remove_activation: layer, operation
     sigmoid_before_loss        the same
@@ -97,6 +99,8 @@ REMEDIES = (
     "clean_targets",
     "check_inputs",
     "check_labels",
+    "restore_weights",
+    "set_learning_rate",
     "unfreeze",
     "connect",
     "optimise",
@@ -106,9 +110,11 @@ REMEDIES = (
 RULES = (
     data_causes.not_finite,
     data_causes.constant,
+    connection.weights_not_finite,
     connection.all_frozen,
     connection.not_connected,
     connection.not_optimised,
+    learning_rate.zero,
     output_causes.activation_and_loss,
     output_causes.out_of_reach,
     connection.equal_units,

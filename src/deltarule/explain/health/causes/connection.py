@@ -1,6 +1,8 @@
-"""Causes in the connection: frozen networks, layers without a gradient or an optimiser, equal units."""
+"""Causes in the connection: broken or frozen weights, layers without gradient or optimiser, equal units."""
 
 from __future__ import annotations
+
+import math
 
 from deltarule.explain.health.causes.course import Course
 from deltarule.explain.health.causes.finding import Finding, Remedy
@@ -8,6 +10,19 @@ from deltarule.explain.health.vitals import ParameterVitals, Vitals
 
 # Share of a layer's units that equal another one.
 _EQUAL = 0.5
+
+
+def weights_not_finite(course: Course) -> list[Finding]:
+    """Weights that are NaN or infinite before the first update that is looked at; the first such layer.
+
+    An update never makes them so: a training breaks off before it. They were loaded, or set by hand.
+    """
+    vitals = course.first
+    broken = _by_layer([each for each in vitals.parameters if not math.isfinite(each.weight_norm)])
+    return [
+        _of_layer("weights_not_finite", "restore_weights", layer, parameters, vitals)
+        for layer, parameters in list(broken.items())[:1]
+    ]
 
 
 def all_frozen(course: Course) -> list[Finding]:

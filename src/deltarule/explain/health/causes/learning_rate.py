@@ -85,6 +85,22 @@ def too_high(course: Course) -> list[Finding]:
     ]
 
 
+def zero(course: Course) -> list[Finding]:
+    """Learning rate 0 wherever it was measured, and weights that are the same after updates as before.
+
+    One measurement does not tell: schedules start from 0 and end there.
+    """
+    first, last = course.first, course.last
+    rates = [each.learning_rate for look in course.history for each in look.parameters if each.requires_grad]
+    known = [rate for rate in rates if rate is not None]
+    before = {each.name: each.weight_norm for each in first.parameters}
+    moved = any(each.weight_norm != before.get(each.name) for each in last.parameters if each.requires_grad)
+    if not course.trained or not known or any(known) or moved:
+        return []
+    updates = {"updates": last.step - first.step}
+    return [Finding("learning_rate_zero", "", 1.0, updates, Remedy("set_learning_rate"), last.step)]
+
+
 def too_low(course: Course) -> list[Finding]:
     """Steps so short that nothing moves.
 

@@ -1,7 +1,7 @@
 // The coordinates of the drawing, from the layout of the data and the sizes of nodes. It is placement.py again,
 // as groups open and close here: the same rules and the same numbers, which a test compares.
 
-const NARROW = 24, BETWEEN = 16, LINE = 10, BORDER = 14, HEADER = 26, STRAIGHT = 6, LEAF = 0.01, ENDS = 16, RESULTS_BELOW = 46, RESULTS_BESIDE = 94, BEND = 26;
+const NARROW = 24, BETWEEN = 16, LINE = 10, BORDER = 14, HEADER = 26, STRAIGHT = 6, LEAF = 0.01, ENDS = 16, RESULTS_BELOW = 48, RESULTS_BESIDE = 94, BEND = 26;
 const SWEEPS = ["reads", "users", "reads", "users", "both", "both"];
 const isPoint = (item) => /^(way|in|out):/.test(item);
 

@@ -20,7 +20,11 @@ function buildCode(pane) {
   pane.append(make("div", { class: "bar" }, make("p", { class: "note" }, word("code_note")), copy, copied),
     make("div", { class: "program code", role: "group", "aria-label": word("code"), tabindex: 0 }, ...lines));
   const loads = data.code.map((line) => /np\.load\("([^"]+)"\)/.exec(line.text)).find(Boolean);
-  if (loads) pane.append(make("p", { class: "note" }, word("code_arrays", { file: loads[1] })));
+  if (loads) {
+    // What stands between the marks is code.
+    const parts = word("code_arrays", { file: loads[1] }).split("`");
+    pane.append(make("p", { class: "note" }, ...parts.map((part, position) => (position % 2 ? make("code", {}, part) : part))));
+  }
 
   async function copyAll() {
     const text = data.code.map((line) => line.text).join("\n") + "\n";
