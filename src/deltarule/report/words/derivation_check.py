@@ -60,12 +60,12 @@ WORDS = {
     "derivation_check.mistake": ("Mistake {number}: {name}", "错误 {number}：{name}"),
     "derivation_check.concerns": ("It makes these gradients wrong: {names}.", "它使这些梯度出错：{names}。"),
     "derivation_check.proof": (
-        "Proved on {trials} sets of numbers: the right backward pass with just this mistake gives your "
+        "Proved on numbers drawn {trials} times: the right backward pass with just this mistake gives your "
         "numbers (relative difference {error}).",
         "已在 {trials} 组数值上验证：正确的反向传播只要加上这个错误，就得到你的数值（相对差 {error}）。",
     ),
     "derivation_check.proof_formula": (
-        "Proved on {trials} sets of numbers: so corrected, the gradient is right (relative error {error}).",
+        "Proved on numbers drawn {trials} times: so corrected, the gradient is right (relative error {error}).",
         "已在 {trials} 组数值上验证：这样改正之后梯度就正确（相对误差 {error}）。",
     ),
     "derivation_check.corrected": ("Corrected: {formula}", "改正后：{formula}"),

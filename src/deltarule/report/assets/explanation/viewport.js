@@ -22,9 +22,9 @@ function buildViewport(canvas) {
     const [width, height] = [canvas.clientWidth || 600, canvas.clientHeight || 400];
     const [w, h] = [graphView.scene.width + 2 * MARGIN, graphView.scene.height + 2 * MARGIN];
     const ideal = scaleOf(graphView.scene, canvas);
-    // Where one has to pan anyway, along the drawing, it is as large as it goes across it.
+    // Where one has to pan anyway, along the drawing, letters may be larger, as far as it fits across.
     const side = graphView.across ? height / h : width / w;
-    const readable = ideal < READABLE ? Math.max(READABLE, Math.min(side, 1)) : ideal;
+    const readable = ideal < READABLE ? Math.max(READABLE, Math.min(side, 0.85)) : ideal;
     const scale = Math.min(1.6, whole ? ideal : readable);
     graphView.box = { width: width / scale, height: height / scale };
     const [spareX, spareY] = [graphView.box.width - w, graphView.box.height - h];
