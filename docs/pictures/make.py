@@ -27,7 +27,7 @@ PAGES = {"flow": (720, 860), "health": (720, 800)}
 
 def main() -> None:
     """Writes the pictures beside this file."""
-    with tempfile.TemporaryDirectory() as folder, Browser(1200, 800) as browser:
+    with tempfile.TemporaryDirectory() as folder, Browser(1500, 1000) as browser:
         write_pages(Path(folder))
         browser.open(dr.explain.example("lstm").html())
         browser.wait("#explanation[data-ready]")
