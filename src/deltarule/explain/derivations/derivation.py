@@ -173,7 +173,10 @@ def derivation_of(trace: Trace, is_open: Callable[[Step], bool]) -> Derivation:
     steps = trace.frontier(is_open)
     notation = Notation(trace, steps)
     writer = StatementWriter(trace, notation, steps)
-    backward = condensed(writer.backward(), notation)
+    backward = writer.backward()
+    # A graph of numbers, as one draws it by hand, keeps the gradient at each gate.
+    if any(trace.values[number].array.size > 1 for step in notation.steps for number in step.outputs):
+        backward = condensed(backward, notation)
     forward = _without_last_states(writer.forward(), backward, trace)
     arrays = known_arrays(trace, notation)
     shapes = {name: np.shape(array) for name, array in arrays.items()}
@@ -231,6 +234,11 @@ def known_arrays(trace: Trace, notation: Notation) -> dict[str, Array]:
         environment[notation.signs[value.number].identifier] = array
         if value.gradient is not None:
             environment[notation.gradient(value.number)] = np.asarray(value.gradient, np.float64)
+    for step in notation.steps:
+        # What an opened group gives may be used inside of it: its gradient here has those parts too.
+        for number, gradient in zip(step.outputs, step.upstream, strict=False):
+            if step.parent is not None and gradient is not None:
+                environment[notation.gradient(number)] = np.asarray(gradient, np.float64)
     return environment
 
 
