@@ -65,7 +65,7 @@ WORDS = {
         "已在 {trials} 组数值上验证：正确的反向传播只要加上这个错误，就得到你的数值（相对差 {error}）。",
     ),
     "derivation_check.proof_formula": (
-        "Proved on numbers drawn {trials} times: so corrected, the gradient is right (relative error {error}).",
+        "Proved on numbers drawn {trials} times: so corrected, it is right (relative error {error}).",
         "已在 {trials} 组数值上验证：这样改正之后梯度就正确（相对误差 {error}）。",
     ),
     "derivation_check.corrected": ("Corrected: {formula}", "改正后：{formula}"),
