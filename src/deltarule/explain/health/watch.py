@@ -38,9 +38,10 @@ class Watch(Callback):
     in the memory that one eager step of `probe` rows takes. Update ratios are those of real steps; the mean
     loss and the share of clipped steps are those of the 16 steps before a measurement.
 
-    Cost: with the default setting at most 3 % of the training's time; the clock aims at 2.4 %, and waits the
-    longer the dearer a measurement was. benchmarks/watching.py measured 0 to 2.1 % in trainings of 8 s. One
-    measurement takes about as long as 20 to 100 compiled steps: 4 ms for an MLP 2-16-2, 20 to 90 ms for
+    Cost: with the default setting the measurements take at most 3 % of the training's time; the clock aims at
+    2.4 %, and waits the longer the dearer a measurement was. benchmarks/watching.py measured 1.7 to 2.2 % on
+    two quiet cores. The steps after a measurement were slower besides: in all the training of LeNet took 5 %
+    longer, that of an MLP 784-512-256-10 16 %; a smaller `budget` lowers both. One measurement takes about as long as 20 to 100 compiled steps: 4 ms for an MLP 2-16-2, 20 to 90 ms for
     larger ones, LeNet and LSTM. A step in between pays 0.2 µs. The first and the last measurement come on
     top: in a training of a few seconds they are most of the cost. With `every` there is no such limit.
 
