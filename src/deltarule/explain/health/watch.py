@@ -41,9 +41,10 @@ class Watch(Callback):
     Cost: with the default setting the measurements take at most 3 % of the training's time; the clock aims at
     2.4 %, and waits the longer the dearer a measurement was. benchmarks/watching.py measured 1.7 to 2.2 % on
     two quiet cores. The steps after a measurement were slower besides: in all the training of LeNet took 5 %
-    longer, that of an MLP 784-512-256-10 16 %; a smaller `budget` lowers both. One measurement takes about as long as 20 to 100 compiled steps: 4 ms for an MLP 2-16-2, 20 to 90 ms for
-    larger ones, LeNet and LSTM. A step in between pays 0.2 µs. The first and the last measurement come on
-    top: in a training of a few seconds they are most of the cost. With `every` there is no such limit.
+    longer, that of an MLP 784-512-256-10 16 %; a smaller `budget` lowers both. One measurement takes about
+    as long as 20 to 100 compiled steps: 4 ms for an MLP 2-16-2, 20 to 90 ms for larger ones, LeNet and LSTM.
+    A step in between pays 0.2 µs. The first and the last measurement come on top: in a training of a few
+    seconds they are most of the cost. With `every` there is no such limit.
 
     Raises ArgumentError for options out of range, and what `vitals` raises.
 
