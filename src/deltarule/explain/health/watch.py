@@ -12,6 +12,7 @@ from deltarule.explain.health.arguments import require_pair, require_share, requ
 from deltarule.explain.health.probe import vitals
 from deltarule.explain.health.probe_batch import probe_batch
 from deltarule.explain.health.vitals import Vitals
+from deltarule.kernels.threads import limited_threads
 from deltarule.training.callbacks import Callback, Event
 
 # Steps before a measurement whose losses and clipping are looked at.
@@ -38,12 +39,12 @@ class Watch(Callback):
     in the memory that one eager step of `probe` rows takes. Update ratios are those of real steps; the mean
     loss and the share of clipped steps are those of the 16 steps before a measurement.
 
-    Cost: with the default setting the measurements take at most 3 % of the training's time; the clock aims at
-    2.4 %, and waits the longer the dearer a measurement was. benchmarks/watching.py measured 1.7 to 2.2 % on
-    two quiet cores. The steps after a measurement were slower besides: in all the training of LeNet took 5 %
-    longer, that of an MLP 784-512-256-10 16 %; a smaller `budget` lowers both. One measurement takes about
-    as long as 20 to 100 compiled steps: 4 ms for an MLP 2-16-2, 20 to 90 ms for larger ones, LeNet and LSTM.
-    A step in between pays 0.2 µs. The first and the last measurement come on top: in a training of a few
+    Cost: with the default setting at most 3 % of the training's time. The clock aims at 2.4 % for the
+    measurements, and waits the longer the dearer one was; the rest is for the steps after one, which find
+    their caches cold. Measured by benchmarks/watching.py on two cores, all included: 2.0 % for an MLP
+    784-512-256-10, 2.3 % for LeNet, 1.9 % for an LSTM, 2.4 % for an MLP 2-16-2. One measurement takes about
+    as long as 10 to 120 compiled steps, 4 to 100 ms, and costs the steps after it 5 to 10 % of that again. A
+    step in between pays 0.2 µs. The first and the last measurement come on top: in a training of a few
     seconds they are most of the cost. With `every` there is no such limit.
 
     Raises ArgumentError for options out of range, and what `vitals` raises.
@@ -183,27 +184,29 @@ class Watch(Callback):
         updates = None
         if before is not None and self._due == event.step:
             updates = {name: array - before[name] for name, array in _parameters(event) if name in before}
-        self.records.append(
-            vitals(
-                trainer.model,
-                trainer.loss,
-                *self._batch,
-                trainer.optimizer,
-                step=event.step,
-                batch_size=self._rows(trainer.loader),
-                clip_norm=trainer.clip_norm,
-                clip_value=trainer.clip_value,
-                penalty=trainer.penalty,
-                noise=self.noise,
-                line=self.line,
-                known=self._known,
-                training_loss=self._losses / self._batches if self._batches else None,
-                updates=updates,
-                clipped=(self._clipped / self._updates, self._factors / self._updates)
-                if self._updates
-                else None,
+        # Threads of NumPy's products that were woken go on to spin, and take the next steps' cores from them.
+        with limited_threads(1):
+            self.records.append(
+                vitals(
+                    trainer.model,
+                    trainer.loss,
+                    *self._batch,
+                    trainer.optimizer,
+                    step=event.step,
+                    batch_size=self._rows(trainer.loader),
+                    clip_norm=trainer.clip_norm,
+                    clip_value=trainer.clip_value,
+                    penalty=trainer.penalty,
+                    noise=self.noise,
+                    line=self.line,
+                    known=self._known,
+                    training_loss=self._losses / self._batches if self._batches else None,
+                    updates=updates,
+                    clipped=(self._clipped / self._updates, self._factors / self._updates)
+                    if self._updates
+                    else None,
+                )
             )
-        )
         self._known = self.records[-1]
         self._latest = time.perf_counter() - begin
         self.seconds += self._latest
