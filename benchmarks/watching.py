@@ -34,7 +34,7 @@ NETWORKS = {
     "small": ("MLP 2-16-2, batch 16", 16, (2,), {"hidden": (16,)}),
 }
 BATCHES = 16
-# Steps before a measurement that tell how long an undisturbed one takes, and steps after it that are compared.
+# Steps before a measurement that tell how long an undisturbed one takes; steps after it, compared with them.
 BEFORE, AFTER = 40, 50
 
 

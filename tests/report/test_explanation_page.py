@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from tests.report.test_layout import graph
 
 import deltarule as dr
 from deltarule.explain.explanation import Explanation, explain
 from deltarule.report.document import asset, document
-from deltarule.report.layout import layout
+from deltarule.report.graph.layout import layout
+from deltarule.report.graph.placement import place
 from deltarule.report.markup import tag
-from deltarule.report.page_data import page_data
-from deltarule.report.page_script import FILES, explanation_script
-from deltarule.report.placement import place
+from deltarule.report.page.data import page_data
+from deltarule.report.page.script import FILES, explanation_script
 from deltarule.report.words import Words
-from tests.report.test_layout import graph
 
 if TYPE_CHECKING:
     from tests.report.browser import Browser

@@ -12,18 +12,18 @@ import pytest
 
 import deltarule as dr
 from deltarule.explain.comparison.changes import CHANGES
-from deltarule.explain.health.causes import CAUSES, findings
-from deltarule.explain.health.causes.finding import Finding, Remedy
-from deltarule.explain.health.health import Health, health
-from deltarule.explain.health.probe_batch import probe_batch
-from deltarule.explain.health.remedy import Trial
-from deltarule.explain.health.setup import Setup, train_for
-from deltarule.explain.health.watch import Watch
+from deltarule.explain.training_health.causes import CAUSES, findings
+from deltarule.explain.training_health.causes.finding import Finding, Remedy
+from deltarule.explain.training_health.health import Health, health
+from deltarule.explain.training_health.probe_batch import probe_batch
+from deltarule.explain.training_health.remedy import Trial
+from deltarule.explain.training_health.setup import Setup, train_for
+from deltarule.explain.training_health.watch import Watch
 from deltarule.report import present
 from deltarule.report.health import findings_text, spoken
 from deltarule.report.words import Words
 from deltarule.report.words.health import WORDS
-from tests.explain.health.broken_networks import BROKEN
+from tests.explain.training_health.broken_networks import BROKEN
 
 HTML_LIKE = "<script>alert('x')</script> & | $x_1$ \\end{document} {0}"
 

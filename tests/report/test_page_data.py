@@ -11,8 +11,8 @@ import pytest
 
 import deltarule as dr
 from deltarule.report.document import json_text
-from deltarule.report.page_arrays import FEW, PageArrays
-from deltarule.report.page_data import page_data
+from deltarule.report.page.arrays import FEW, PageArrays
+from deltarule.report.page.data import page_data
 from deltarule.report.words import Words
 from tests.explain.networks_explained import MODELS, numbers
 

@@ -23,8 +23,8 @@ from deltarule.training import Trainer
 from deltarule.training.atomic_file import write_atomic
 
 if TYPE_CHECKING:
-    from deltarule.explain.health.health import Health
-    from deltarule.explain.health.setup import Setup
+    from deltarule.explain.training_health.health import Health
+    from deltarule.explain.training_health.setup import Setup
 
 EXAMPLES = (
     ("deltarule health runs/digits-lenet-1", "the causes, and a report RUN/health.html"),
@@ -83,8 +83,8 @@ def health(
     Exit code 0 says that nothing was found, 1 that something was. The run stays as it is.
     """
     # Loaded where they are needed: other commands start in half the time.
-    from deltarule.explain.health.health import health_of_run
-    from deltarule.explain.health.setup import train_for
+    from deltarule.explain.training_health.health import health_of_run
+    from deltarule.explain.training_health.setup import train_for
     from deltarule.report.health import findings_text
 
     form = form_of(output)
@@ -108,8 +108,8 @@ def health(
 
 def setups(saved: SavedRun, rows: int) -> tuple[Setup, Setup]:
     """A run as it was before its first update, and as it was saved."""
-    from deltarule.explain.health.probe_batch import probe_batch
-    from deltarule.explain.health.setup import Setup
+    from deltarule.explain.training_health.probe_batch import probe_batch
+    from deltarule.explain.training_health.setup import Setup
 
     loader = training_loader(saved.dataset.train, saved.config)
     batch, wanted = probe_batch(loader, rows, "health")

@@ -20,19 +20,19 @@ from deltarule.explain.derivations.derivation import Derivation, Statement, deri
 from deltarule.explain.derivations.program import Program
 from deltarule.explain.examples import EXAMPLES, example
 from deltarule.explain.explanation import Explanation, explain
-from deltarule.explain.health.causes import Finding, findings
-from deltarule.explain.health.causes.finding import Remedy
-from deltarule.explain.health.health import Health, health
-from deltarule.explain.health.probe import vitals
-from deltarule.explain.health.remedy import Trial, try_remedy
-from deltarule.explain.health.setup import Setup
-from deltarule.explain.health.vitals import Vitals
-from deltarule.explain.health.watch import Watch
 from deltarule.explain.per_sample.samples import GradientNoise, Pull, SampleGradients, sample_gradients
 from deltarule.explain.record.trace import Step, Trace, Value
 from deltarule.explain.shown import Shown
 from deltarule.explain.through_time.flow import Flow, LayerFlow, flow
 from deltarule.explain.through_time.paths import Path, Paths, paths
+from deltarule.explain.training_health.causes import Finding, findings
+from deltarule.explain.training_health.causes.finding import Remedy
+from deltarule.explain.training_health.health import Health, health
+from deltarule.explain.training_health.probe import vitals
+from deltarule.explain.training_health.remedy import Trial, try_remedy
+from deltarule.explain.training_health.setup import Setup
+from deltarule.explain.training_health.vitals import Vitals
+from deltarule.explain.training_health.watch import Watch
 
 __all__ = [
     "Comparison",

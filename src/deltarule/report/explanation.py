@@ -9,12 +9,12 @@ from typing import Any
 from deltarule.explain.explanation import Explanation
 from deltarule.report import derivation
 from deltarule.report.document import document, json_text, section
-from deltarule.report.drawing import graph_svg
 from deltarule.report.flow import flow_parts
-from deltarule.report.graph_text import graph_text
+from deltarule.report.graph.drawing import graph_svg
+from deltarule.report.graph.text import graph_text
 from deltarule.report.markup import Markup, tag
-from deltarule.report.page_data import page_data
-from deltarule.report.page_script import explanation_script, explanation_style
+from deltarule.report.page.data import page_data
+from deltarule.report.page.script import explanation_script, explanation_style
 from deltarule.report.parts import sections_of
 from deltarule.report.typesetting.tex import tex_document
 from deltarule.report.words import Words

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deltarule.explain.health.causes.finding import Finding
-from deltarule.explain.health.health import Health
-from deltarule.explain.health.remedy import Trial
+from deltarule.explain.training_health.causes.finding import Finding
+from deltarule.explain.training_health.health import Health
+from deltarule.explain.training_health.remedy import Trial
 from deltarule.report.charts.charts import standalone
 from deltarule.report.document import document, folded, section, table
 from deltarule.report.health_charts import course_charts, depth_chart, trial_chart

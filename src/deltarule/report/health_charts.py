@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deltarule.explain.health.health import Health
-from deltarule.explain.health.remedy import Trial
-from deltarule.explain.health.vitals import Vitals
+from deltarule.explain.training_health.health import Health
+from deltarule.explain.training_health.remedy import Trial
+from deltarule.explain.training_health.vitals import Vitals
 from deltarule.report.charts.charts import Series, line_chart
 from deltarule.report.markup import Markup, tag
 from deltarule.report.words import Words

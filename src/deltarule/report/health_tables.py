@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deltarule.explain.health.health import Health
-from deltarule.explain.health.vitals import ParameterVitals, Vitals
+from deltarule.explain.training_health.health import Health
+from deltarule.explain.training_health.vitals import ParameterVitals, Vitals
 from deltarule.report.numbers import figure, shape_text
 from deltarule.report.words import Words
 

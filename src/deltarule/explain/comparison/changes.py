@@ -14,9 +14,9 @@ import numpy as np
 
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.data import DataLoader
-from deltarule.explain.health.data_vitals import input_vitals
-from deltarule.explain.health.probe_batch import probe_batch
-from deltarule.explain.health.setup import Setup, random_state_of
+from deltarule.explain.training_health.data_vitals import input_vitals
+from deltarule.explain.training_health.probe_batch import probe_batch
+from deltarule.explain.training_health.setup import Setup, random_state_of
 from deltarule.nn import init
 from deltarule.nn.activation import ELU, GELU, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
 from deltarule.nn.dropout import Dropout

@@ -1,0 +1,116 @@
+"""Course: the vitals of a training in their order, and what several rules ask of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deltarule.explain.training_health.vitals import LayerVitals, ParameterVitals, UnitVitals, Vitals
+
+# A loss that stays above this share of where it began, or of the best constant answer, has not fallen.
+FALLEN = 0.9
+# One that is so many times as high as it was has diverged.
+DIVERGED = 3.0
+# Activations that let through about half of the variance.
+_HALVING = frozenset(("relu", "leaky_relu", "gelu", "gelu_tanh", "silu", "elu"))
+_NORMALISING = frozenset(
+    ("BatchNorm1d", "BatchNorm2d", "LayerNorm", "GroupNorm", "RMSNorm", "Embedding", "Dropout")
+)
+
+
+@dataclass(frozen=True)
+class Course:
+    """One training as it was measured: at one step at least.
+
+    history   vitals in the order of their steps
+    """
+
+    history: Sequence[Vitals]
+
+    @property
+    def first(self) -> Vitals:
+        return self.history[0]
+
+    @property
+    def last(self) -> Vitals:
+        return self.history[-1]
+
+    @property
+    def trained(self) -> bool:
+        """Whether updates lie between the first measurement and the last."""
+        return self.last.step > self.first.step
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss, a value or a gradient stopped being a number, or the loss grew threefold."""
+        if not self.trained:
+            return False
+        return not self.last.finite or level(self.last) > DIVERGED * max(level(self.first), 1e-12)
+
+    @property
+    def falls(self) -> bool:
+        """Whether the training has lowered the loss: below FALLEN of its start and of a constant's loss."""
+        if not self.trained or not math.isfinite(level(self.last)):
+            return False
+        constant = baseline(self.last)
+        bound = level(self.first) if constant is None else min(level(self.first), constant)
+        return level(self.last) < FALLEN * bound
+
+
+def level(vitals: Vitals) -> float:
+    """The loss without what makes it look worse than it is: dropout, or early running statistics."""
+    losses = (vitals.loss, vitals.quiet_loss)
+    return min(losses) if all(map(math.isfinite, losses)) else math.nan
+
+
+def baseline(vitals: Vitals) -> float | None:
+    """The loss of the best constant answer, where it is known and not 0."""
+    return vitals.targets.constant_loss or None
+
+
+def usual_rms(parameter: ParameterVitals, operation: str) -> float:
+    """The size that keeps the variance of a layer's sums: √(gain² / fan_in).
+
+    operation   the activation that follows; ReLU and its relatives lose half of the variance: gain √2
+
+    Source: LeCun, Bottou, Orr & Müller 1998, eq. 16; He, Zhang, Ren & Sun 2015, eq. 10.
+    """
+    return usual_gain(operation) / math.sqrt(max(parameter.fan_in, 1))
+
+
+def weight_of(vitals: Vitals, layer: str) -> ParameterVitals | None:
+    """The matrix on a layer's inputs, the first of several."""
+    return next((each for each in vitals.parameters if each.layer == layer and each.kind == "weight"), None)
+
+
+def layer_of(vitals: Vitals, name: str) -> LayerVitals | None:
+    """The vitals of a layer by its name."""
+    return next((each for each in vitals.layers if each.layer == name), None)
+
+
+def hidden_units(vitals: Vitals) -> list[UnitVitals]:
+    """Activations between layers: not the one that makes the output, no gates."""
+    return [each for each in vitals.units if not each.output and not each.gate]
+
+
+def takes_inputs_as_they_are(vitals: Vitals) -> bool:
+    """Whether numbers go into a layer that weighs them, with no normalisation before it."""
+    if vitals.inputs.kind == "tokens" or not vitals.layers:
+        return False
+    return vitals.layers[0].kind not in _NORMALISING
+
+
+def input_rms(vitals: Vitals) -> float:
+    """Root mean square of the inputs over all features."""
+    return math.hypot(vitals.inputs.mean, vitals.inputs.std)
+
+
+def initialiser_for(operation: str) -> str:
+    """The initialiser that suits an activation, as `nn.models.initialise` calls it."""
+    return "kaiming_normal" if usual_gain(operation) > 1 else "xavier_uniform"
+
+
+def usual_gain(operation: str) -> float:
+    """√2 for ReLU and its relatives, 1 for others."""
+    return math.sqrt(2.0) if operation in _HALVING else 1.0

@@ -1,0 +1,218 @@
+"""Causes in the length of the steps: a learning rate that is too high or too low, and by about how much."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from deltarule.explain.training_health.causes.course import DIVERGED, Course, hidden_units, level
+from deltarule.explain.training_health.causes.finding import Finding, Remedy, severity
+from deltarule.explain.training_health.vitals import StepVitals, Vitals
+
+# A step this many times longer than the best one along its direction raises the loss for sure: of a
+# quadratic loss, any step more than twice the best does.
+_TOO_LONG = 3.0
+# The best single step is longer than those that a training bears, by about this.
+_MARGIN = 3.0
+# A rise of the loss by this share of it is no accident of the batch.
+_RISE = 0.1
+# The same for a single look, before any training has shown what comes of it.
+_FIRST_RISE = 1.0
+# Updates of weights below this share of them, where 1e-3 is usual, and steps a hundred times too short.
+_SMALL_RATIO = 3e-5
+_USUAL_RATIO = 1e-3
+_TOO_SHORT = 100.0
+# A loss that falls by less than this share over the whole training has not moved.
+_MOVED = 0.02
+# Share of dead units of a layer, and of noise in the squared gradient of a batch.
+_DEAD = 0.8
+_NOISE = 0.9
+
+
+def too_high(course: Course) -> list[Finding]:
+    """Steps so long that they raise the loss that they should lower.
+
+    Multiples of the optimiser's next step are tried on the batch whose gradient it follows. For a
+    quadratic loss the best multiple along a gradient is s = gᵀg / (lr · gᵀHg), and every step longer than
+    2s raises the loss. A learning rate is too high where s is below 1/3 and the loss after the step is
+    higher than before (by a tenth; twice as high where nothing but the first step was looked at), at the
+    start or in half of the measurements, and the training shows it: the loss has not fallen, has diverged,
+    or units have died. It is too high by about 3/s, as the best single step is about three times as long as
+    what the steeper places on the way bear.
+
+    A training that diverged otherwise or whose units died, with gradients that are not mostly noise, went
+    too fast as well. By how much is then taken from the worst measurement, with s of 1/2 at most.
+
+    Near a minimum steps that are a little too long are usual and do no harm (the edge of stability); a loss
+    that has fallen is left alone.
+
+    Source: LeCun, Simard & Pearlmutter 1993; Cohen, Kaur, Li, Kolter & Talwalkar 2021.
+    """
+    if course.falls and not course.diverged and not _died(course):
+        return []
+    # What a training does after it has diverged tells nothing of why it did.
+    bearable = DIVERGED * max(level(course.first), 1e-12)
+    looks = [_look(each) for each in course.history if each.finite and level(each) <= bearable]
+    seen = [each for each in looks if each is not None]
+    if not seen:
+        return []
+    bound = _RISE if course.trained else _FIRST_RISE
+    start = course.first.loss
+    # A rise from a loss that is nearly 0 to one that is still small is none.
+    rising = [
+        each
+        for each in seen
+        if each.best * _TOO_LONG < 1
+        and not each.after <= each.vitals.loss + bound * max(each.vitals.loss, 0.1 * start)
+    ]
+    worst = min(seen, key=lambda each: each.best)
+    if rising and (rising[0] is seen[0] or 2 * len(rising) >= len(seen)):
+        worst = rising[0]
+    elif not (course.diverged or _died(course)) or _mostly_noise(course.first):
+        return []
+    best = min(worst.best, 0.5) / _MARGIN
+    evidence: dict[str, float | int | str] = {
+        "learning_rate": worst.rate,
+        "factor": 1 / best,
+        "loss_before": worst.vitals.loss,
+        "loss_after": worst.after if rising else level(course.last),
+    }
+    remedy = Remedy("learning_rate", {"factor": best, "rate": _round(worst.rate * best)})
+    return [
+        Finding(
+            "learning_rate_too_high", "", severity(1 / best, _MARGIN), evidence, remedy, worst.vitals.step
+        )
+    ]
+
+
+def zero(course: Course) -> list[Finding]:
+    """Learning rate 0 wherever it was measured, and weights that are the same after updates as before.
+
+    One measurement does not tell: schedules start from 0 and end there.
+    """
+    first, last = course.first, course.last
+    rates = [each.learning_rate for look in course.history for each in look.parameters if each.requires_grad]
+    known = [rate for rate in rates if rate is not None]
+    before = {each.name: each.weight_norm for each in first.parameters}
+    moved = any(each.weight_norm != before.get(each.name) for each in last.parameters if each.requires_grad)
+    if not course.trained or not known or any(known) or moved:
+        return []
+    updates = {"updates": last.step - first.step}
+    return [Finding("learning_rate_zero", "", 1.0, updates, Remedy("set_learning_rate"), last.step)]
+
+
+def too_low(course: Course) -> list[Finding]:
+    """Steps so short that nothing moves.
+
+    At the measurement with the highest learning rate (schedules warm up and cool down) all weight matrices
+    are updated by less than 3e-5 of their norm, where about 1e-3 is usual; a step a hundred times as long
+    would lower the loss more than this one; and the loss has fallen by less than 2 %. It is too low by
+    about a third of the best step's factor, or where none that was tried is best, by what is missing to 1e-3.
+
+    Source: the ratio of updates to weights is a rule of thumb, as in Karpathy's notes to CS231n.
+    """
+    looked = [each for each in course.history if each.optimizer is not None and each.finite]
+    if not looked or _moved(course):
+        return []
+    vitals = max(looked, key=lambda each: each.optimizer.learning_rate if each.optimizer else 0.0)
+    step = vitals.optimizer
+    assert step is not None
+    trained = [
+        each for each in vitals.parameters if each.learning_rate and each.kind in ("weight", "recurrent")
+    ]
+    # A matrix of zeros that moves at all moves by more than its size.
+    ratios = [each.update_ratio for each in trained if each.update_ratio is not None]
+    if not ratios or len(ratios) < len(trained) or not step.learning_rate or step.gradient_norm == 0:
+        return []
+    ratio = max(ratios)
+    best = best_factor(step, vitals.loss)
+    if ratio > _SMALL_RATIO or best < _TOO_SHORT:
+        return []
+    factor = best / _MARGIN
+    if best >= max(step.factors):
+        factor = max(factor, _USUAL_RATIO / max(ratio, 1e-30))
+    evidence: dict[str, float | int | str] = {
+        "learning_rate": step.learning_rate,
+        "factor": factor,
+        "update_ratio": ratio,
+    }
+    remedy = Remedy("learning_rate", {"factor": factor, "rate": _round(step.learning_rate * factor)})
+    weighs = severity(_SMALL_RATIO / max(ratio, 1e-30), 1.0)
+    return [Finding("learning_rate_too_low", "", weighs, evidence, remedy, vitals.step)]
+
+
+def best_factor(step: StepVitals, before: float) -> float:
+    """The multiple of a step that lowers the loss most: the lowest point of a parabola through three tries.
+
+    before   the loss without a step
+
+    The smallest factor where every step raises the loss, the largest where none changes it.
+
+    >>> from types import SimpleNamespace
+    >>> factors = (0.01, 0.1, 1.0, 10.0)
+    >>> losses = tuple((1 - 2 * each) ** 2 for each in factors)
+    >>> round(best_factor(SimpleNamespace(factors=factors, losses=losses), 1.0), 3)
+    0.5
+    """
+    losses = [each if math.isfinite(each) else math.inf for each in step.losses]
+    place = min(range(len(losses)), key=losses.__getitem__)
+    if losses[place] >= before:
+        return step.factors[-1 if max(losses) <= before else 0]
+    points = [(0.0, before), *zip(step.factors, losses, strict=True)]
+    # Of the three points around the lowest one, the curve's own.
+    around = points[place : place + 3]
+    if len(around) < 3 or not all(math.isfinite(value) for _, value in around):
+        return step.factors[place]
+    (a, f), (b, g), (c, h) = around
+    left, right = (b - a) * (g - h), (b - c) * (g - f)
+    if left == right:
+        return step.factors[place]
+    lowest = b - 0.5 * ((b - a) * left - (b - c) * right) / (left - right)
+    return min(max(lowest, a, step.factors[0] / 10), c)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One measurement: its learning rate, the best multiple of its step, and the loss after the step."""
+
+    vitals: Vitals
+    rate: float
+    best: float
+    after: float
+
+
+def _look(vitals: Vitals) -> _Look | None:
+    step = vitals.optimizer
+    if step is None or not step.learning_rate or not step.gradient_norm:
+        return None
+    after = step.losses[step.factors.index(1.0)]
+    return _Look(vitals, step.learning_rate, best_factor(step, vitals.loss), after)
+
+
+def _died(course: Course) -> bool:
+    """Whether most units of a layer are dead that were not at the start."""
+    return _most_dead(course.last) > _DEAD >= _most_dead(course.first)
+
+
+def _most_dead(vitals: Vitals) -> float:
+    return max((unit.dead for unit in hidden_units(vitals)), default=0.0)
+
+
+def _mostly_noise(vitals: Vitals) -> bool:
+    return vitals.noise is not None and vitals.noise.share > _NOISE
+
+
+def _moved(course: Course) -> bool:
+    """Whether a training has lowered its loss by more than a trifle."""
+    if not course.trained:
+        return False
+    before, after = level(course.first), level(course.last)
+    return not math.isfinite(after) or abs(after - before) > _MOVED * abs(before)
+
+
+def _round(rate: float) -> float:
+    """One digit is all that such an estimate is worth."""
+    if not rate or not math.isfinite(rate):
+        return rate
+    place = -math.floor(math.log10(abs(rate)))
+    return round(rate, place)

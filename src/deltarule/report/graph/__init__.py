@@ -1,0 +1,1 @@
+"""Graph: the picture of a computation: ranks, coordinates, the drawing, and the same as text."""
