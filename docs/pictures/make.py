@@ -21,8 +21,8 @@ sys.path.insert(0, str(HERE.parents[1] / "tests" / "report"))
 
 from browser import Browser  # noqa: E402
 
-# Picture -> size of the window.
-PAGES = {"flow": (720, 860), "health": (720, 800)}
+# Picture -> width and height of the window, and which heading it begins with, below the sentences on top.
+PAGES = {"flow": (720, 860, 0), "comparison": (1000, 1290, 1), "health": (720, 800, 0)}
 
 
 def main() -> None:
@@ -32,11 +32,10 @@ def main() -> None:
         browser.open(dr.explain.example("lstm").html())
         browser.wait("#explanation[data-ready]")
         browser.screenshot(HERE / "lstm.png")
-        for name, size in PAGES.items():
-            browser.resize(*size)
+        for name, (width, height, heading) in PAGES.items():
+            browser.resize(width, height)
             browser.open(Path(folder) / f"{name}.html")
-            # Below the sentences that every page begins with.
-            browser.evaluate("document.querySelector('h2').scrollIntoView()")
+            browser.evaluate(f"document.querySelectorAll('h2')[{heading}].scrollIntoView()")
             browser.screenshot(HERE / f"{name}.png")
 
 

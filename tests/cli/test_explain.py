@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
-from deltarule.cli.exit_codes import OK
+from deltarule.cli.exit_codes import OK, RUN_TROUBLE
 from tests.cli.conftest import call
 
 
@@ -35,6 +37,34 @@ def test_the_ending_says_the_form(tmp_path, ending, starts):
     assert text.removeprefix('<?xml version="1.0" encoding="UTF-8"?>\n').startswith(starts) and text
 
 
+def test_what_was_written_is_said(tmp_path):
+    for name, options, form in (
+        ("none", (), "html"),
+        ("net.TEX", (), "latex"),
+        ("a.html", ("--format", "text"), "text"),
+    ):
+        result = call("explain", "--example", "linear", "--output", tmp_path / name, *options)
+        assert result.exit_code == OK, result.output
+        assert f"{tmp_path / name}  {form}, " in result.output
+
+
+def test_standard_output_holds_the_report_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = call("explain", "--example", "graph", "--output", "-", "--format", "svg", "--program", "net.py")
+    assert result.exit_code == OK, result.output
+    ElementTree.fromstring(result.stdout)
+    assert result.stderr == "net.py\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["net.py"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_a_device_is_written_to_and_stays():
+    result = call("explain", "--example", "graph", "--output", "/dev/full")
+    assert result.exit_code == RUN_TROUBLE
+    assert "/dev/full: cannot be written (No space left on device)" in result.output
+    assert Path("/dev/full").is_char_device()
+
+
 def test_chinese(tmp_path):
     result = call("explain", "--example", "linear", "--output", tmp_path / "net.md", "--lang", "zh")
     assert result.exit_code == OK
@@ -59,6 +89,11 @@ def test_the_program_of_a_run_runs_by_itself(trained, tmp_path):
     assert ran.stdout.startswith("L = ")
 
 
+def test_a_run_is_called_by_its_folder_from_inside_it_too(trained, monkeypatch):
+    monkeypatch.chdir(trained["xor"])
+    assert call("explain", ".", "--format", "text").output.startswith("xor, weights of epoch ")
+
+
 def test_a_group_that_is_looked_into(trained):
     whole = call("explain", trained["xor"], "--format", "text").output
     opened = call("explain", trained["xor"], "--format", "text", "--open", "linear").output
@@ -71,6 +106,8 @@ def test_a_group_that_is_looked_into(trained):
         ((), "expected RUN or --example NAME, got neither"),
         (("run", "--example", "lstm"), "expected RUN or --example NAME, got both"),
         (("--example", "graph", "--open", "sigmoid"), "--open is for runs"),
+        (("--example", "graph", "--samples", "4"), "--samples is for runs"),
+        (("--example", "graph", "--last"), "--best/--last is for runs"),
         (("--example", "graph", "--output", "net.pdf"), "the ending is no form"),
         (("--example", "graph", "--output", "nowhere/net.html"), "there is no folder nowhere"),
         (
@@ -79,7 +116,8 @@ def test_a_group_that_is_looked_into(trained):
         ),
         (("--example", "nothing"), "nothing"),
         (("--example", "graph", "--lang", "de"), "de"),
-        (("no-such-run",), "no-such-run"),
+        (("no-such-run",), "no-such-run: there is no such run folder. Check the path"),
+        (("lstm",), "lstm: there is no such run folder. Did you mean --example lstm?"),
     ],
 )
 def test_what_is_refused(tmp_path, monkeypatch, arguments, says):

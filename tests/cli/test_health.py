@@ -92,11 +92,20 @@ def test_the_report_is_in_chinese_and_in_the_form_of_its_name(broken, tmp_path):
         assert begins in (tmp_path / name).read_text(encoding="utf-8")[:60]
 
 
+def test_a_report_on_standard_output_stands_there_alone(broken):
+    result = call("health", broken, "--output", "-")
+    assert result.exit_code == 1, result.output
+    assert result.stdout.startswith("<!doctype html>")
+    assert result.stdout.rstrip().endswith("</html>")
+    assert "The learning rate is too high" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (["--output", "a.pdf"], 2, "the ending is no form: expected one of .html, .tex"),
         (["--output", "nowhere/a.html"], 2, "there is no folder nowhere"),
+        (["--output", "-", "--json"], 2, "--json and --output - both write standard output"),
         (["--steps", "-1"], 2, "Invalid value for '--steps'"),
         (["--rows", "1"], 2, "Invalid value for '--rows'"),
     ],

@@ -66,6 +66,13 @@ def test_notebooks():
     assert latex is not None and latex.startswith("$$\\begin{aligned}") and "&=" in latex
 
 
+def test_its_repr_is_short():
+    explanation = dr.explain.example("lstm")
+    assert repr(explanation.flow).startswith("Flow(loss=6.88")
+    for record in (explanation, explanation.derivation, explanation.flow):
+        assert len(repr(record)) < 250
+
+
 def test_pages_hold_no_address():
     page = dr.explain.example("mlp-cross-entropy").html()
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!#|data:)[^"']+""", page)

@@ -64,6 +64,9 @@ def test_examples(name):
         ({"sample": 0.5}, "flow: sample expected a whole number, got 0.5"),
         ({"layers": []}, "flow: layers expected numbers or names, got none"),
         ({"layers": "other"}, "flow: layers expected some of 0: rnn; got 'other'"),
+        ({"layers": False}, "flow: layers expected some of 0: rnn; got False"),
+        ({"layers": [[0]]}, "flow: layers expected some of 0: rnn; got [0]"),
+        ({"layers": 0.5}, "flow: layers expected some of 0: rnn; got 0.5"),
         ({"names": ["W"]}, "flow: names expects name -> tensor, got list"),
     ],
 )
@@ -74,8 +77,15 @@ def test_flow(recurrent, options, says):
 
 
 def test_flow_of_one_layer_by_its_name_or_number(recurrent):
-    for layers in ("rnn", 0, ["rnn"], [0]):
+    for layers in ("rnn", 0, ["rnn"], [0], np.arange(1)):
         assert len(dr.explain.flow(recurrent, layers=layers).layers) == 1
+
+
+def test_contributions_of_one_step(recurrent):
+    layer = dr.explain.flow(recurrent).layers[0]
+    for t, k in ((1.0, 0), (0, "a"), (True, 0)):
+        with pytest.raises(ArgumentError, match="flow: (entry|step) expected a whole number"):
+            layer.contribution("weight_hh", t, k)
 
 
 def test_flow_of_numbers_that_are_none():
@@ -89,6 +99,8 @@ def test_paths(loss, model):
     for names in (["W"], {"W": 3}):
         with pytest.raises(ArgumentError, match="paths: names expects name -> tensor"):
             dr.explain.paths(loss, model[0].weight, names=names)
+    with pytest.raises(ArgumentError, match="paths: open expects True, False or names of operations, got int"):
+        dr.explain.paths(loss, model[0].weight, open=3)
 
 
 def test_the_path_from_a_loss_to_itself(loss):
@@ -103,6 +115,10 @@ def test_gradients_per_sample(loss, model):
         for count in (-1, "a", 1.5):
             with pytest.raises(ArgumentError, match="SampleGradients: count expected a whole number"):
                 ask(count)
+    for batch in (2.0, {2}):
+        with pytest.raises(ArgumentError, match="batch expected tensors or a number of samples"):
+            dr.explain.sample_gradients(loss, model, batch=batch)
+    assert dr.explain.sample_gradients(loss, model, batch=np.int64(2)).samples == 2
     for axis in ("a", -1):
         with pytest.raises(ArgumentError, match="sample_gradients: axis expected a whole number"):
             dr.explain.sample_gradients(loss, model, axis=axis)

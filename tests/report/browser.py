@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,15 @@ class Browser:
             self._driver.get_log(kind)
         self._page = page.resolve().as_uri()
         self._driver.get(self._page)
+
+    @contextlib.contextmanager
+    def frame(self, css: str) -> Iterator[None]:
+        """What is done in the block is done inside of a frame of the page."""
+        self._driver.switch_to.frame(self._element(css))
+        try:
+            yield
+        finally:
+            self._driver.switch_to.default_content()
 
     def resize(self, width: int, height: int) -> None:
         """The size of the window in CSS pixels; below 500 the page believes that it is on a phone."""

@@ -6,7 +6,9 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
+from deltarule.errors import ArgumentError
 from deltarule.explain.comparison.compare import compare, vary
+from deltarule.report import present
 from deltarule.report.words import catalogue
 
 rng = np.random.default_rng(2)
@@ -64,12 +66,29 @@ def test_losses_on_training_data_alone():
     assert found._repr_latex_() is None
 
 
+def test_what_is_said_of_the_first_weights():
+    def said(variants, **options):
+        return compare(variants, (SEQUENCES, CLASSES), epochs=1, looks=2, **options).text()
+
+    alike = said(vary("activation", ["tanh", "relu"]), model="mlp", hidden=(4,))
+    assert "All began with the same weights." in alike
+    apart = said(vary("initialiser", ["default", "orthogonal"]), model="mlp", hidden=(4,))
+    assert "Each began with weights of its own." in apart
+    alone = said({"one": {}}, model="mlp", hidden=(4,))
+    assert "began" not in alone
+
+
+def test_a_form_that_there_is_not(comparison):
+    with pytest.raises(ArgumentError, match="There is: html, latex, markdown, text, svg"):
+        present(comparison, "pdf")
+
+
 def test_in_a_browser(browser, comparison):
     for language, width in (("en", 1280), ("zh", 390)):
         browser.resize(width, 900)
         browser.open(comparison.html(language=language))
         assert browser.console_errors() == []
         assert browser.requests() == []
-        # Two charts of losses, three of layers, three of time.
-        assert browser.count("svg") == 8
+        # Two charts of losses, three of layers, three of time and three of lags.
+        assert browser.count("svg") == 11
         assert browser.overflow() == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.explain.checking import corrections, faults
+from deltarule.explain.checking import corrections, fault
 from deltarule.explain.checking.derivation_check import check_derivation
 from deltarule.explain.checking.findings import KINDS
 from deltarule.report import derivation_check as room
@@ -64,7 +64,7 @@ def record(request):
 
 
 def test_every_kind_of_mistake_has_its_words():
-    assert {*faults.RANKS, *corrections.RANKS} <= {*KINDS}
+    assert {*fault.RANKS, *corrections.RANKS} <= {*KINDS}
     assert len({*KINDS}) == len(KINDS)
     rows = catalogue("derivation_check")
     for kind in KINDS:

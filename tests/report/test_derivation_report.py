@@ -125,3 +125,14 @@ def test_long_lines_of_the_program_are_in_small_letters(derivations):
     assert "{\\normalsize\n\\begin{verbatim}" in small
     longest = max(map(len, derivations["LSTM"].latex().splitlines()))
     assert longest > 97 and "{\\normalsize\n\\begin{verbatim}" not in derivations["LSTM"].latex()
+
+
+def test_formulas_of_single_numbers_stand_there_once():
+    y = dr.tensor(3.0, requires_grad=True)
+    derivation = derive(y * y + dr.exp(y), names={"y": y})
+    shown = derivation.markdown()
+    blocks = re.findall(r"\$\$\n(.+?)\n\$\$", shown, re.S)
+    assert len(blocks) == len(set(blocks)) == len(derivation.statements)
+    assert "Matrix form" not in derivation.html() and "subsection" not in derivation.latex()
+    for form in ("html", "latex"):
+        assert "Matrix form" in getattr(derive(dr.exp(numbers()).sum()), form)()

@@ -111,7 +111,7 @@ def test_the_files_of_a_page_are_packed() -> None:
     """The wheel takes all of src/deltarule, so what stands beside the code arrives with it."""
     project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
     assert 'packages = ["src/deltarule"]' in project
-    assert "prefers-color-scheme" in asset("theme.js") and "@media print" in asset("page.css")
+    assert "prefers-color-scheme" in asset("page.js") and "@media print" in asset("page.css")
 
 
 def test_the_browser_opens_it_without_the_network(browser) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tests.report.test_layout import graph
 
 import deltarule as dr
 from deltarule.explain.explanation import Explanation, explain
@@ -20,6 +19,7 @@ from deltarule.report.markup import tag
 from deltarule.report.page.data import page_data
 from deltarule.report.page.script import FILES, explanation_script
 from deltarule.report.words import Words
+from tests.report.test_graph import graph
 
 if TYPE_CHECKING:
     from tests.report.browser import Browser
@@ -117,6 +117,17 @@ def test_numbers_appear_in_the_graph_when_the_sweep_comes_by(browser: Browser):
     assert (browser.evaluate(hidden.format("value")), browser.evaluate(hidden.format("gradient"))) == (0, 2)
     browser.press("End")
     assert browser.evaluate(hidden.format("gradient")) == 0
+
+
+def test_whole_numbers_have_a_range_and_no_norm(browser: Browser):
+    browser.resize(1500, 900)
+    labels = dr.tensor(np.array([3, 0, 7]))
+    logits = dr.tensor(np.eye(3, 8, dtype=np.float32), requires_grad=True)
+    explanation = explain(dr.cross_entropy(logits, labels))
+    shown(browser, explanation)
+    written = browser.evaluate("[...document.querySelectorAll('.written .of-value')].map(e => e.textContent)")
+    assert "0 … 7" in written
+    assert "0 … 7" in explanation.svg() and "0 … 7" in explanation.text()
 
 
 def test_every_view_marks_the_present_step(browser: Browser):
@@ -420,6 +431,26 @@ def test_a_large_array_is_a_heat_map_whose_cells_can_be_chosen(browser: Browser)
     assert browser.count(".compared .bad") == 0 and browser.count(".compared .good") > 0
 
 
+def test_images_stand_side_by_side_in_a_heat_map(browser: Browser):
+    """A row of tiles for each sample, a tile for each channel, and each cell is the element that it shows."""
+    browser.resize(1500, 900)
+    x = dr.tensor(np.arange(2 * 3 * 5 * 7, dtype=np.float32).reshape(2, 3, 5, 7), requires_grad=True)
+    x.name = "x"
+    shown(browser, explain(dr.sum(x * x)))
+    browser.click(".node.leaf.input")
+    assert browser.evaluate("(heat => [heat.width, heat.height])(document.querySelector('canvas.heat'))") == [
+        3 * 8 - 1,
+        2 * 6 - 1,
+    ]
+    browser.evaluate("document.querySelector('canvas.heat').focus()")
+    # From [0, 0, 0, 0] over the line into the second channel, and down into the second sample.
+    browser.press(*["ArrowRight"] * 7, *["ArrowDown"] * 5, "ArrowUp")
+    assert browser.text(".heat-note") == "[0, 1, 4, 0] = 63"
+    browser.press("ArrowDown", "Enter")
+    assert browser.text(".element h4") == "Element [1, 1, 0, 0] written out"
+    assert browser.evaluate("document.querySelector('.heat-mark').style.top") == "54.5455%"
+
+
 def recomputed(browser: Browser, explanation: Explanation) -> tuple[int, float]:
     """(elements that the page computes itself from its formulas, largest difference from the engine's)."""
     check = """
@@ -489,6 +520,55 @@ def test_keys_open_groups_and_show_their_list(browser: Browser):
     assert browser.visible("dialog[open]") and "Home" in browser.text("dialog")
     browser.press("Escape")
     assert not browser.visible("dialog")
+
+
+def test_the_space_bar_chooses_a_group_and_what_has_none(browser: Browser):
+    browser.resize(1500, 900)
+    shown(browser, neuron())
+    browser.evaluate("document.querySelector('.node.group').focus()")
+    browser.press("Space")
+    assert browser.count(".container") == 0 and browser.count(".node.pinned") == 1
+    assert browser.text(".detail h3") == "sigmoid"
+    browser.press("Space")
+    assert browser.count(".node.pinned") == 0
+
+
+@pytest.mark.parametrize(
+    ("view", "css"),
+    [
+        ("formulas", ".equation, .legend tr[data-ref]"),
+        ("numbers", ".values td[data-ref]"),
+        ("code", ".line[data-ref]"),
+    ],
+)
+def test_arrows_lead_through_a_view_and_the_space_bar_chooses(browser: Browser, view: str, css: str):
+    browser.resize(1500, 900)
+    shown(browser, product_of_sum())
+    stops = f"[...document.querySelectorAll('.of-{view} :is({css})')]"
+    # Tab stops at one of them.
+    assert browser.evaluate(f"{stops}.filter(each => each.tabIndex === 0).length") == 1
+    browser.evaluate(f"{stops}[0].focus()")
+    browser.press("ArrowDown", "ArrowDown")
+    assert browser.evaluate(f"{stops}.indexOf(document.activeElement)") == (4 if view == "numbers" else 2)
+    assert all(lit(browser).values()), lit(browser)
+    browser.press("Space")
+    chosen = browser.evaluate("document.activeElement.dataset.ref")
+    browser.evaluate("document.activeElement.blur()")
+    assert browser.count(f".view [data-ref={chosen}].pinned") > 0 and all(lit(browser).values())
+    # Arrows up and down do not step; those to the sides do.
+    assert heard(browser).startswith("all steps")
+
+
+def test_the_focus_brings_a_node_into_the_picture(browser: Browser):
+    browser.resize(390, 844)
+    shown(browser, network(3, *[4] * 12, 2))
+    browser.evaluate("document.querySelector('.tools button').focus()")
+    browser.press("Shift+Tab", "Tab")
+    browser.evaluate("document.querySelector('.node').focus()")
+    canvas, node = browser.evaluate(
+        "['.canvas', '.node'].map(css => document.querySelector(css).getBoundingClientRect().toJSON())"
+    )
+    assert canvas["top"] <= node["top"] and node["bottom"] <= canvas["bottom"]
 
 
 def test_tab_reaches_the_controls_the_nodes_and_the_formulas(browser: Browser):
@@ -568,6 +648,40 @@ def test_every_formula_is_set_when_it_comes_into_view_or_print(browser: Browser)
     assert len(sizes) >= browser.count(".equation") > 20 and min(sizes) > 0
 
 
+WIDER = """[...document.querySelectorAll('.equation .math')].filter((holder) => {
+    const ends = [...holder.querySelectorAll('mi, mn, mo')].map((each) => each.getBoundingClientRect().right);
+    return Math.max(...ends) > holder.getBoundingClientRect().right + 1;
+}).length"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_long_formulas_are_broken_to_the_width_of_their_view(browser: Browser, width: int):
+    browser.resize(width, 900)
+    shown(browser, dr.explain.example("lstm"))
+    browser.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert browser.evaluate(WIDER) == 0
+    # A sum in brackets has several lines, and its brackets are as high.
+    high = """[...document.querySelectorAll('.equation mtable')].some((table) => {
+        const bracket = table.parentElement.nextElementSibling;
+        return bracket?.textContent === ')' &&
+            bracket.getBoundingClientRect().height > 0.9 * table.getBoundingClientRect().height;
+    })"""
+    assert browser.evaluate(high)
+    # In another width they are broken anew.
+    browser.resize(1700, 900)
+    browser.wait_until("document.querySelectorAll('.equation .math math').length > 4")
+    assert browser.evaluate(WIDER) == 0
+
+
+def test_long_arithmetic_is_broken_too(browser: Browser):
+    browser.resize(390, 844)
+    shown(browser, network(30, 6, 2, batch=2))
+    browser.press("Home", "ArrowRight")
+    line = "document.querySelector('.now-arithmetic .arithmetic')"
+    assert browser.evaluate(f"{line}.querySelectorAll('mtr').length") > 1
+    assert browser.evaluate(f"{line}.scrollWidth - {line}.clientWidth") <= 0
+
+
 def test_print_shows_all_views_and_no_buttons(browser: Browser):
     shown(browser, network(3, 4, 2))
     browser.evaluate("dispatchEvent(new Event('beforeprint'))")
@@ -578,6 +692,29 @@ def test_print_shows_all_views_and_no_buttons(browser: Browser):
     clipped = """[...document.querySelectorAll('.scrolls')].filter(
         (each) => getComputedStyle(each).overflowY !== 'visible').length"""
     assert browser.evaluate(clipped) == 0
+
+
+def test_paper_shows_the_whole_graph_and_the_screen_its_part_again(browser: Browser):
+    shown(browser, network(3, *[4] * 12, 2))
+    box = "document.querySelector('.canvas').getAttribute('viewBox').split(' ').map(Number)"
+    before = browser.evaluate(box)
+    browser.evaluate("dispatchEvent(new Event('beforeprint'))")
+    size = browser.evaluate("document.querySelector('.canvas').getBBox()")
+    _, top, _, height = browser.evaluate(box)
+    assert top <= size["y"] and top + height >= size["y"] + size["height"]
+    browser.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert browser.evaluate(box) == before
+
+
+def test_paper_keeps_no_empty_place_about_a_flat_graph(browser: Browser):
+    shown(browser, product_of_sum())
+    browser.evaluate("dispatchEvent(new Event('beforeprint'))")
+    browser.print_media()
+    place, drawing = browser.evaluate(
+        "(canvas => [canvas.getBoundingClientRect(), canvas.getBBox()].map(b => b.height / b.width))"
+        "(document.querySelector('.canvas'))"
+    )
+    assert place == pytest.approx(drawing, rel=0.5)
 
 
 def test_chinese_pages_have_no_english_words_of_ours(browser: Browser):
@@ -634,6 +771,27 @@ def test_values_that_are_not_finite_and_arrays_without_elements_are_shown(browse
                          "new MouseEvent('click', {bubbles: true}))")  # fmt: skip
     assert "NaN" in browser.evaluate("document.querySelector('.values').textContent")
     assert browser.console_errors() == []
+
+
+def test_pages_in_a_notebook_are_apart_and_need_no_rights(browser: Browser, tmp_path: Path):
+    cells = [explanation._repr_html_() for explanation in (product_of_sum(), neuron())]
+    # The second one as in a notebook that others see: without rights of its own.
+    cells[1] = cells[1].replace("<iframe ", '<iframe sandbox="allow-scripts" ')
+    notebook = tmp_path / "notebook.html"
+    notebook.write_text(f"<!doctype html><meta charset=utf-8><body>{''.join(cells)}</body>", encoding="utf-8")
+    browser.open(notebook)
+    said = []
+    for position in (1, 2):
+        with browser.frame(f"iframe:nth-of-type({position})"):
+            browser.wait("#explanation[data-ready]")
+            browser.evaluate("document.querySelector('.controls [aria-label=\"To the start\"]').click()")
+            browser.evaluate("document.querySelector('.controls [aria-label=\"One step on\"]').click()")
+            said.append(heard(browser))
+            # A link inside of the page leads to its place, and not to the notebook in the frame.
+            browser.evaluate("document.querySelector('a.skip').click()")
+            assert browser.evaluate("document.activeElement.id") == "main" and browser.count(".node") > 0
+    assert [each.split(". ")[0] for each in said] == ["forward 1 of 2", "forward 1 of 5"]
+    assert browser.console_errors() == [] and browser.requests() == []
 
 
 # ---- large

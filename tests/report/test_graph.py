@@ -140,6 +140,20 @@ def test_an_opened_group_lets_values_in_and_out_at_its_border():
     assert len(starts & ends) == 2
 
 
+@pytest.mark.parametrize("across", [True, False])
+def test_a_leaf_beside_an_opened_group_stands_at_its_end_near_its_user(across: bool):
+    # Step 0 holds steps 1 to 3; step 4 reads its result, and the leaf 9.
+    steps = [([0], [4]), ([0], [2]), ([2], [3]), ([3], [4]), ([4, 9], [5])]
+    places = layout(graph(steps, parents={1: 0, 2: 0, 3: 0}, loss=5))
+    assert of(places[""], "value:9")["rank"] == of(places[""], "step:0")["rank"]
+    group, leaf = (
+        next(node for node in scene_of(places, opened={"step:0"}, across=across).nodes if node.item == item)
+        for item in ("step:0", "value:9")
+    )
+    ends = [each.x + each.width / 2 if across else each.y + each.height / 2 for each in (group, leaf)]
+    assert ends[0] == ends[1]
+
+
 def test_a_leaf_of_one_layer_stands_inside_that_layer():
     # Layer 0 holds steps 0 and 1 with weight 1; the input 0 comes from outside.
     steps = [([0, 1], [2]), ([2], [3]), ([3, 0], [4])]

@@ -11,18 +11,17 @@ import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.explain.comparison.changes import CHANGES
 from deltarule.explain.training_health.causes import CAUSES, findings
 from deltarule.explain.training_health.causes.finding import Finding, Remedy
 from deltarule.explain.training_health.health import Health, health
 from deltarule.explain.training_health.probe_batch import probe_batch
 from deltarule.explain.training_health.remedy import Trial
+from deltarule.explain.training_health.remedy_changes import CHANGES
 from deltarule.explain.training_health.setup import Setup, train_for
 from deltarule.explain.training_health.watch import Watch
 from deltarule.report import present
 from deltarule.report.health import findings_text, spoken
-from deltarule.report.words import Words
-from deltarule.report.words.health import WORDS
+from deltarule.report.words import Words, catalogue
 from tests.explain.training_health.broken_networks import BROKEN
 
 HTML_LIKE = "<script>alert('x')</script> & | $x_1$ \\end{document} {0}"
@@ -91,20 +90,12 @@ def watched() -> Health:
 
 def test_every_cause_has_a_title_and_a_reason():
     for cause in CAUSES:
-        assert f"health.cause.{cause}" in WORDS
-        assert f"health.why.{cause}" in WORDS
-    titled = {key.removeprefix("health.cause.") for key in WORDS if key.startswith("health.cause.")}
-    assert titled == set(CAUSES)
+        assert f"cause.why.{cause}" in catalogue("cause")
+    assert set(Words("en").under("cause.title")) == set(CAUSES)
 
 
 def test_every_remedy_that_is_tried_has_words():
-    assert {f"health.remedy.{key}" for key in CHANGES} <= set(WORDS)
-
-
-def test_both_languages_name_the_same_numbers():
-    for key, (english, chinese) in WORDS.items():
-        assert places(english) == places(chinese), key
-        assert english and chinese
+    assert {f"remedy.{key}" for key in CHANGES} <= set(catalogue("remedy"))
 
 
 def test_every_finding_of_the_broken_networks_is_spoken(found):
@@ -116,7 +107,7 @@ def test_every_finding_of_the_broken_networks_is_spoken(found):
                 assert said.title and said.why and said.remedy, name
                 assert "{" not in said.title + said.why + said.remedy
                 # What the sentence says is in the evidence, not made up.
-                why = places(WORDS[f"health.why.{finding.cause}"][0])
+                why = places(Words("en")(f"cause.why.{finding.cause}"))
                 assert why <= {*finding.evidence, "layer"}, name
     # A few need a longer training; those are tested where the rules are.
     assert len(named) > 0.8 * len(CAUSES)
@@ -197,7 +188,7 @@ def test_charts_over_steps_are_there_for_what_was_measured(watched):
     for title in (
         "Update-to-weight ratio",
         "Share of saturated units",
-        "Gradient noise scale",
+        "Noise in the gradient",
         "Gradient per time step",
     ):
         assert title in page

@@ -105,6 +105,35 @@ def test_writing_replaces_a_file(tmp_path):
     assert path.read_bytes() == b"new"
 
 
+def test_a_place_where_no_file_can_be(tmp_path):
+    with pytest.raises(RunError, match="is a folder, a file was expected"):
+        write_atomic(tmp_path, b"new")
+    with pytest.raises(RunError, match="there is no folder .*nowhere. Make it, or choose another"):
+        write_atomic(tmp_path / "nowhere" / "file", b"new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_stays_a_link(tmp_path):
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_bytes(b"old")
+    link.symlink_to(file)
+    write_atomic(link, b"new")
+    assert link.is_symlink()
+    assert file.read_bytes() == b"new"
+
+
+def test_a_pipe_is_written_to_and_stays(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_atomic(pipe, b"new")
+        assert os.read(reader, 10) == b"new"
+    finally:
+        os.close(reader)
+    assert list(tmp_path.iterdir()) == [pipe] and pipe.is_fifo()
+
+
 @pytest.mark.parametrize("failing", ["fsync", "replace", "write"])
 def test_a_failure_in_the_middle_leaves_the_old_file(tmp_path, monkeypatch, failing):
     path = tmp_path / "file"

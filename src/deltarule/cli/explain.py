@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from deltarule.cli.check import loss_of
 from deltarule.cli.exit_codes import OK
 from deltarule.cli.program import Command
-from deltarule.cli.report_file import ENDINGS, form_of, require_folder, size_text
+from deltarule.cli.report_file import ENDINGS, STANDARD_OUTPUT, form_of, require_folder, write_report
 from deltarule.cli.saved_run import WEIGHTS, open_run
-from deltarule.errors import ArgumentError
+from deltarule.errors import ArgumentError, RunError
 from deltarule.report import FORMS, present
 from deltarule.report.numbers import figure
 from deltarule.report.words import LANGUAGES, Words, catalogue
-from deltarule.training.atomic_file import write_atomic
 
 USES = (
     ("deltarule explain runs/digits-lenet-1", "a page of a run's own network, on its own data"),
@@ -24,6 +24,8 @@ USES = (
     ("deltarule explain --example graph --format text", "in the terminal"),
     ("deltarule explain runs/digits-mlp-1 --lang zh --output net.html", "in Chinese"),
 )
+# Options that an example has no use for.
+_OF_RUNS = ("samples", "opened", "best")
 
 
 @click.command("explain", cls=Command, examples=USES)
@@ -44,9 +46,13 @@ USES = (
     "--format",
     "form",
     type=click.Choice(FORMS),
-    help="html, latex, markdown, text or svg.  [default: as the output's name ends, else html]",
+    help="How it is written.  [default: as the output's name ends, else html]",
 )
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write; - is standard output.",
+)
 @click.option(
     "--program",
     "program",
@@ -74,7 +80,8 @@ def explain_command(
     disk. Every formula is evaluated in float64 and compared with the gradient that the engine computed; the
     largest difference is printed.
 
-    Without --output, the file is RUN/explanation.html, or NAME.html for an example. Text is printed.
+    Without --output, the file is RUN/explanation.html, or NAME.html for an example, with the ending of its
+    form; text is printed.
     """
     words = Words(lang)
     if listed:
@@ -94,34 +101,32 @@ def explain_command(
             program.name, "--program expects a name that ends in .py", f"Use {program.stem}.py."
         )
     if name is not None:
-        if opened:
-            raise ArgumentError(
-                "explain",
-                "--open is for runs, an example has its own",
-                "Leave it out: the page opens groups.",
-            )
         explanation, place = _of_example(name), Path(name)
     else:
         assert run is not None
         explanation, place = _of_run(run, samples, opened, best, words)
-    text = present(explanation, form, lang)
-    if form == "text" and output is None:
-        click.echo(text, nl=False)
-    else:
-        output = output or place.with_name(f"{place.name}{ENDINGS[form]}")
-        write_atomic(output, text.encode())
-        steps = len(explanation.trace.steps)
-        click.echo(f"{output}  {size_text(text)}, {steps} operations")
+    if output is None:
+        output = STANDARD_OUTPUT if form == "text" else place.with_name(f"{place.name}{ENDINGS[form]}")
+    written = write_report(present(explanation, form, lang), form, output)
+    said = [f"{written}, {len(explanation.trace.steps)} operations"] if written else []
     if program is not None:
-        written = explanation.program.save(program)
-        click.echo("  ".join(map(str, written)))
-    if form != "text" or output is not None:
-        error = figure(explanation.largest_error)
-        click.echo(words("derivation.checked", error=error))
+        said.append("  ".join(map(str, explanation.program.save(program))))
+    if written:
+        said.append(words("derivation.checked", error=figure(explanation.largest_error)))
+    for line in said:
+        # Apart from a report on standard output, which others read.
+        click.echo(line, err=not written)
     return OK
 
 
 def _of_example(name: str) -> Any:
+    """A derivation of the lectures. Raises ArgumentError for an option that would do nothing."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        if given and parameter.name in _OF_RUNS:
+            option = "/".join((*parameter.opts, *parameter.secondary_opts))
+            raise ArgumentError("explain", f"{option} is for runs, an example has its own", "Leave it out.")
     # Loaded where they are needed: other commands start in half the time.
     from deltarule.explain.examples import example
 
@@ -132,9 +137,14 @@ def _of_run(run: Path, samples: int, opened: tuple[str, ...], best: bool, words:
     """The explanation of a run's loss, and where its page goes."""
     from deltarule.explain.explanation import explain
 
-    saved = open_run(run, best)
+    try:
+        saved = open_run(run, best)
+    except RunError as error:
+        if run.exists() or str(run) not in words.under("examples"):
+            raise
+        raise RunError(error.who, error.problem, f"Did you mean --example {run}?") from None
     model = saved.model.astype("float64").train()
     loss = loss_of(saved, model, samples)
-    title = words("derivation.run", run=saved.folder.path.name, epoch=saved.epoch)
+    title = words("derivation.run", run=saved.name, epoch=saved.epoch)
     explanation = explain(loss(), model=model, open=opened, title=title)
     return explanation, saved.folder.path / "explanation"

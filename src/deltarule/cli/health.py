@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 
 from deltarule.cli.assembly import build_model, build_trainer, training_loader
 from deltarule.cli.exit_codes import FAILED, OK
 from deltarule.cli.figures import json_line
 from deltarule.cli.program import Command
-from deltarule.cli.report_file import form_of, require_folder
+from deltarule.cli.report_file import STANDARD_OUTPUT, form_of, require_folder, write_report
 from deltarule.cli.saved_run import RUN, WEIGHTS, SavedRun, open_run
+from deltarule.errors import ArgumentError
 from deltarule.kernels.threads import limited_threads
 from deltarule.nn.module import Module
 from deltarule.report import present
 from deltarule.report.words import LANGUAGES, Words
-from deltarule.training import Trainer
-from deltarule.training.atomic_file import write_atomic
+from deltarule.training.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from deltarule.explain.training_health.health import Health
@@ -58,7 +57,7 @@ _MEASUREMENTS = 8
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The report: .html, .tex, .md, .txt or .svg.  [default: RUN/health.html]",
+    help="The report: .html, .tex, .md, .txt or .svg; - is standard output.  [default: RUN/health.html]",
 )
 @click.option("--lang", type=click.Choice(LANGUAGES), default="en", show_default=True, help="Language.")
 @WEIGHTS
@@ -89,52 +88,37 @@ def health(
 
     form = form_of(output)
     require_folder(output)
+    if json and output == STANDARD_OUTPUT:
+        raise ArgumentError("health", "--json and --output - both write standard output", "Leave one out.")
     saved = open_run(run, best)
     with limited_threads(saved.config["threads"]):
         start, now = setups(saved, rows)
         history = train_for(start, steps, max(1, steps // _MEASUREMENTS)).history[1:] if steps else []
-        found = health_of_run(start, now, history, saved.folder.path.name, tries, try_steps)
+        found = health_of_run(start, now, history, saved.name, tries, try_steps)
     if output is None and not json:
         output = saved.folder.path / "health.html"
-    if output is not None:
-        write_atomic(output, present(found, form, lang).encode())
+    written = "" if output is None else write_report(present(found, form, lang), form, output)
     if json:
         click.echo(json_line(_record(found, saved, output)))
     else:
-        click.echo(findings_text(found, Words(lang)), nl=False)
-        click.echo(str(output))
+        # Apart from a report on standard output, which others read.
+        click.echo(findings_text(found, Words(lang)) + written, err=not written)
     return OK if found.healthy else FAILED
 
 
 def setups(saved: SavedRun, rows: int) -> tuple[Setup, Setup]:
     """A run as it was before its first update, and as it was saved."""
-    from deltarule.explain.training_health.probe_batch import probe_batch
-    from deltarule.explain.training_health.setup import Setup
+    from deltarule.explain.training_health.setup import setup_of
 
     loader = training_loader(saved.dataset.train, saved.config)
-    batch, wanted = probe_batch(loader, rows, "health")
-    checkpoint = saved.checkpoint
 
-    def setup(trainer: Trainer) -> Setup:
-        return Setup(
-            trainer.model,
-            trainer.loss,
-            loader,
-            trainer.optimizer,
-            (np.asarray(batch), np.asarray(wanted)),
-            trainer.penalty,
-            trainer.clip_norm,
-            trainer.clip_value,
-            saved.config["seed"],
-            trainer.progress.step,
-        )
+    def setup(model: Module, checkpoint: Checkpoint | None = None) -> Setup:
+        trainer = build_trainer(model, saved.config, saved.preprocessing, len(loader), saved.folder)
+        if checkpoint is not None:
+            trainer.restore(checkpoint, saved.folder.history())
+        return setup_of(trainer, loader, rows, saved.config["seed"])
 
-    def trainer_of(model: Module) -> Trainer:
-        return build_trainer(model, saved.config, saved.preprocessing, len(loader), saved.folder)
-
-    now = trainer_of(saved.model)
-    now.restore(checkpoint, saved.folder.history())
-    return setup(trainer_of(build_model(saved.config))), setup(now)
+    return setup(build_model(saved.config)), setup(saved.model, saved.checkpoint)
 
 
 def _record(found: Health, saved: SavedRun, output: Path | None) -> dict:

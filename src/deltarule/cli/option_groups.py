@@ -23,10 +23,7 @@ def with_options(
     def decorate(function: Function) -> Function:
         for option in reversed(options):
             function = option(function)
-            added = function.__click_params__[-1]
-            setattr(added, _SECTION, section)
-            if added.metavar is None:
-                added.metavar = next((said for kind, said in _METAVARS if isinstance(added.type, kind)), None)
+            setattr(function.__click_params__[-1], _SECTION, section)
         return function
 
     return decorate
@@ -36,6 +33,13 @@ def write_options(command: click.Command, context: click.Context, formatter: cli
     """Write the help of all options, group by group; those without a group come last."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.get_params(context):
+        # Arguments stand in the line of usage and in the text; newer versions of click list them as well.
+        if isinstance(parameter, click.Argument):
+            continue
+        if parameter.metavar is None:
+            parameter.metavar = next(
+                (said for kind, said in _METAVARS if isinstance(parameter.type, kind)), None
+            )
         record = parameter.get_help_record(context)
         if record is not None:
             groups.setdefault(getattr(parameter, _SECTION, OTHERS), []).append(record)

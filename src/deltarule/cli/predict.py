@@ -132,9 +132,4 @@ def write(out: str, text: str) -> None:
     if out == "-":
         click.echo(text, nl=False)
         return
-    path = Path(out)
-    if path.exists() and not path.is_file():
-        # A device or a pipe cannot be replaced, only written to.
-        path.write_text(text, encoding="utf-8")
-        return
-    write_atomic(path, text.encode())
+    write_atomic(Path(out), text.encode())

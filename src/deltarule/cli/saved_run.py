@@ -83,6 +83,11 @@ class SavedRun:
     checkpoint: Checkpoint
 
     @property
+    def name(self) -> str:
+        """The name of its folder, also where that was given as a dot."""
+        return self.folder.path.resolve().name
+
+    @property
     def config(self) -> dict[str, Any]:
         """The configuration of the run."""
         return self.folder.config

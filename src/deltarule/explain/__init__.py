@@ -20,10 +20,12 @@ from deltarule.explain.derivations.derivation import Derivation, Statement, deri
 from deltarule.explain.derivations.program import Program
 from deltarule.explain.examples import EXAMPLES, example
 from deltarule.explain.explanation import Explanation, explain
-from deltarule.explain.per_sample.samples import GradientNoise, Pull, SampleGradients, sample_gradients
+from deltarule.explain.per_sample.pulls import GradientNoise, Pull, SampleGradients
+from deltarule.explain.per_sample.samples import sample_gradients
 from deltarule.explain.record.trace import Step, Trace, Value
 from deltarule.explain.shown import Shown
-from deltarule.explain.through_time.flow import Flow, LayerFlow, flow
+from deltarule.explain.through_time.flow import Flow, flow
+from deltarule.explain.through_time.layer_flow import LayerFlow
 from deltarule.explain.through_time.paths import Path, Paths, paths
 from deltarule.explain.training_health.causes import Finding, findings
 from deltarule.explain.training_health.causes.finding import Remedy

@@ -35,7 +35,7 @@ from deltarule.explain.through_time.flow import Flow, flow
 _MOST_STATES = 100_000
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Explanation(Shown):
     """The back-propagation of one computation.
 

@@ -7,8 +7,10 @@ asks, so that computing an explanation never loads a page.
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import importlib
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ REPORT = "deltarule.report"
 
 
 class Shown:
-    """A record that can be shown.
+    """A record that can be shown: a dataclass, whose own repr is left to this one (`repr=False`).
 
     language   "en" or "zh", for every word of the result
     path       a file to write; its folder must exist. The text is returned in any case
@@ -62,6 +64,12 @@ class Shown:
     def __str__(self) -> str:
         return self.text()
 
+    def __repr__(self) -> str:
+        # Notebooks keep it beside the page: of what holds much it says only what it is.
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        parts = [f"{each.name}={_brief(getattr(self, each.name))}" for each in fields]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
     def _repr_html_(self) -> str:
         # A frame of its own keeps the page's styles and scripts apart from the notebook's.
         page = html.escape(self.html(), quote=True)
@@ -72,3 +80,13 @@ class Shown:
         if not formulas:
             return None
         return "$$\\begin{aligned}\n" + " \\\\\n".join(formulas) + "\n\\end{aligned}$$"
+
+
+def _brief(part: Any) -> str:
+    """A number or a word as it is; of all else its kind, and how much it holds."""
+    if part is None or isinstance(part, (bool, int, float)) or (isinstance(part, str) and len(part) <= 60):
+        return repr(part)
+    size = getattr(part, "shape", None)
+    if size is None and isinstance(part, Sized):
+        size = len(part)
+    return f"<{type(part).__name__}>" if size is None else f"<{type(part).__name__} {size}>"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.formula.expression import Equation, Expression, Sum, function
+from deltarule.autodiff.formula.expression import Equation, Expression, Sum, function, nonzero
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Group, apply, register
@@ -64,8 +64,11 @@ class _EuclideanNorm(Reducing, Group):
             ),
             {
                 "x": form(
-                    Equation(grad_x.at(at.inside), grad.at(at.source) * x.at(at.inside) / y.at(at.source)),
-                    Equation(grad_x, at.kept(grad / y) * x),
+                    Equation(
+                        grad_x.at(at.inside),
+                        grad.at(at.source) * x.at(at.inside) / nonzero(y.at(at.source)),
+                    ),
+                    Equation(grad_x, at.kept(grad / nonzero(y)) * x),
                 )
             },
         )
@@ -107,9 +110,10 @@ class _PowerNorm(Reducing, Group):
             {
                 "x": form(
                     Equation(
-                        grad_x.at(at.inside), grad.at(at.source) * slope(x.at(at.inside), y.at(at.source))
+                        grad_x.at(at.inside),
+                        grad.at(at.source) * slope(x.at(at.inside), nonzero(y.at(at.source))),
                     ),
-                    Equation(grad_x, at.kept(grad) * slope(x, at.kept(y))),
+                    Equation(grad_x, at.kept(grad) * slope(x, at.kept(nonzero(y)))),
                 )
             },
         )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from deltarule.autodiff.conversion import as_tensor
-from deltarule.autodiff.formula.expression import Equation, Sum, Symbol, function
+from deltarule.autodiff.formula.expression import Equation, Sum, Symbol, function, nonzero
 from deltarule.autodiff.formula.formula import Call, Formula, form
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Group, Operation, Shape, apply, register
@@ -304,9 +304,10 @@ class _StandardDeviation(Reducing, Group):
             {
                 "x": form(
                     Equation(
-                        grad_x.at(at.inside), grad.at(at.source) * deviation / (divisor * y.at(at.source))
+                        grad_x.at(at.inside),
+                        grad.at(at.source) * deviation / (divisor * nonzero(y.at(at.source))),
                     ),
-                    Equation(grad_x, at.kept(grad / (divisor * y)) * whole_deviation),
+                    Equation(grad_x, at.kept(grad / (divisor * nonzero(y))) * whole_deviation),
                 )
             },
         )

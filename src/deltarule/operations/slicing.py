@@ -23,7 +23,7 @@ from deltarule.autodiff.formula.expression import (
     letters,
 )
 from deltarule.autodiff.formula.formula import Call, Formula, form
-from deltarule.autodiff.formula.functions import define_array_function
+from deltarule.autodiff.formula.functions import POWER, define_array_function
 from deltarule.autodiff.formula.shape_rules import stated
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.operation import Operation, Shape, apply, record, register
@@ -121,9 +121,10 @@ def _unslice_source(x: Shape, key: KeyText, shape: Shape) -> str:
 define_array_function(
     "slice",
     lambda x, key: np.asarray(x)[key.key],
-    r"{0}_{{\left[{key}\right]}}",
+    r"{{{0}}}_{{\left[{key}\right]}}",
     shape=lambda x, key: sliced_shape(x, key.key),
     source=_slice_source,
+    places=(POWER,),
 )
 define_array_function(
     "unslice",

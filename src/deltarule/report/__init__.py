@@ -5,11 +5,15 @@ Each kind of record has a room: a module with a function for each form that it c
     html(record, words), latex(record, words), markdown(record, words), text(record, words),
     svg(record, words)
 
-and, where it has formulas, `formulas(record)`: them as lines of LaTeX, aligned at `&=`.
+and, where it has formulas, `formulas(record)`: them as lines of LaTeX, aligned at `&=`. A report that is made
+of parts has all forms but svg from these, and its room says
+
+    title(record, words), parts(record, words)
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -35,9 +39,9 @@ FORMS = ("html", "latex", "markdown", "text", "svg")
 def present(record: Any, form: str, language: str = "en") -> str:
     """A record in one of FORMS. Raises ArgumentError for a form that it does not have."""
     room = _room_of(record)
-    writer = getattr(room, form, None)
+    writer = _writer(room, form)
     if writer is None:
-        there = ", ".join(each for each in FORMS if hasattr(room, each))
+        there = ", ".join(each for each in FORMS if _writer(room, each))
         raise ArgumentError(
             f"{type(record).__name__}.{form}", f"there is no {form} of it", f"There is: {there}."
         )
@@ -49,6 +53,15 @@ def formulas(record: Any) -> list[str]:
     """The formulas of a record as lines of LaTeX; none where it has none."""
     writer = getattr(_room_of(record), "formulas", None)
     return writer(record) if writer else []
+
+
+def _writer(room: ModuleType, form: str) -> Callable[[Any, Words], str] | None:
+    """What writes a record in this form: the room's own function, or one from its parts; None without."""
+    own = getattr(room, form, None)
+    if own is not None or form not in FORMS or form == "svg" or not hasattr(room, "parts"):
+        return own
+    written = import_module(f"{__name__}.parts").written
+    return lambda record, words: written(form, room.title(record, words), room.parts(record, words), words)
 
 
 def _room_of(record: Any) -> ModuleType:

@@ -6,39 +6,21 @@ import math
 from collections.abc import Sequence
 
 from deltarule.explain.comparison.compare import Comparison, Run
-from deltarule.explain.comparison.compare_looks import GradientLook
+from deltarule.explain.comparison.compare_looks import GradientLook, TimeGradients
 from deltarule.report.charts.charts import Series, line_chart, standalone
 from deltarule.report.markup import Markup
 from deltarule.report.numbers import figure
-from deltarule.report.parts import Part, Table, html_of, latex_of, markdown_of, text_of
+from deltarule.report.parts import Part, Table
 from deltarule.report.words import Words
 
 # Steps after which a page says what is left of a gradient.
 STEPS = 20
 # Epochs in the table.
 EPOCHS = 10
+# Points of a curve of training losses, each the mean of a stretch, so that several curves can be told apart.
+POINTS = 50
 # Losses that differ by more than this factor are drawn on a logarithmic axis.
 WIDE = 30.0
-
-
-def html(comparison: Comparison, words: Words) -> str:
-    """The page."""
-    return html_of(_title(comparison, words), _parts(comparison, words), words)
-
-
-def latex(comparison: Comparison, words: Words) -> str:
-    """A LaTeX document."""
-    return latex_of(_title(comparison, words), _parts(comparison, words), words)
-
-
-def markdown(comparison: Comparison, words: Words) -> str:
-    """Markdown."""
-    return markdown_of(_title(comparison, words), _parts(comparison, words))
-
-
-def text(comparison: Comparison, words: Words) -> str:
-    """Plain text."""
-    return text_of(_title(comparison, words), _parts(comparison, words))
 
 
 def svg(comparison: Comparison, words: Words) -> str:
@@ -46,17 +28,20 @@ def svg(comparison: Comparison, words: Words) -> str:
     return standalone(_train_chart(comparison, words))
 
 
-def _title(comparison: Comparison, words: Words) -> str:
+def title(comparison: Comparison, words: Words) -> str:
+    """What was compared."""
     names = ", ".join(each.name for each in comparison.runs)
     return f"{words('comparison.title')}{'：' if words.language == 'zh' else ': '}{names}"
 
 
-def _parts(comparison: Comparison, words: Words) -> list[Part]:
+def parts(comparison: Comparison, words: Words) -> list[Part]:
+    """Losses, gradients by layer, and gradients through time where there are any."""
     found = [
         Part(sentences=_summary(comparison, words)),
         Part(words("comparison.runs"), table=_runs(comparison, words)),
         Part(
             words("comparison.course"),
+            [words("comparison.by_epoch_validated" if _validated(comparison) else "comparison.by_epoch")],
             table=_epochs(comparison, words),
             pictures=_course(comparison, words),
         ),
@@ -73,7 +58,11 @@ def _parts(comparison: Comparison, words: Words) -> list[Part]:
                 words("comparison.time"),
                 [words("comparison.time_note")],
                 table=_time(comparison, words),
-                pictures=[_time_chart(comparison, step, words) for step in _steps(comparison)],
+                pictures=[
+                    chart(comparison, step, words)
+                    for step in _steps(comparison)
+                    for chart in (_time_chart, _lag_chart)
+                ],
             )
         )
     return found
@@ -96,17 +85,18 @@ def _summary(comparison: Comparison, words: Words) -> list[str]:
         if each.diverged is not None:
             reason = each.reason.rstrip(".")
             sentences.append(words("comparison.diverged", name=each.name, batch=each.diverged, reason=reason))
-    for each in comparison.runs[1:]:
-        sentences.append(
-            words(
-                "comparison.shared",
-                name=each.name,
-                shared=each.shared,
-                parameters=each.parameters,
-                first=comparison.runs[0].name,
-            )
-        )
-    return sentences
+    return [*sentences, *_first_weights(comparison, words)]
+
+
+def _first_weights(comparison: Comparison, words: Words) -> list[str]:
+    """What they had in common before the first step."""
+    first, *others = comparison.runs
+    if all(each.shared == each.parameters == first.parameters for each in others):
+        return [words("comparison.same_weights")] if others else []
+    if not any(each.shared for each in others):
+        return [words("comparison.own_weights")]
+    counts = [{"name": each.name, "shared": each.shared, "parameters": each.parameters} for each in others]
+    return [words("comparison.shared", first=first.name, **each) for each in counts]
 
 
 def _runs(comparison: Comparison, words: Words) -> Table:
@@ -131,7 +121,6 @@ def _runs(comparison: Comparison, words: Words) -> Table:
 def _epochs(comparison: Comparison, words: Words) -> Table:
     """Losses of the first epoch, the last, and some between: validation loss where there is one."""
     column = "validation_loss" if _validated(comparison) else "train_loss"
-    title = words("comparison.validation" if column == "validation_loss" else "comparison.train")
     known = [{each["epoch"]: each.get(column) for each in run.history} for run in comparison.runs]
     count = max([len(each) for each in known], default=0)
     shown = (
@@ -141,7 +130,7 @@ def _epochs(comparison: Comparison, words: Words) -> Table:
     for epoch in shown:
         losses = [each.get(epoch) for each in known]
         rows.append([str(epoch), *("–" if loss is None else figure(loss) for loss in losses)])
-    return Table([words("comparison.epoch"), *(f"{title}: {run.name}" for run in comparison.runs)], rows)
+    return Table([words("comparison.epoch"), *(run.name for run in comparison.runs)], rows)
 
 
 def _validated(comparison: Comparison) -> bool:
@@ -161,7 +150,7 @@ def _course(comparison: Comparison, words: Words) -> list[Markup]:
 
 
 def _train_chart(comparison: Comparison, words: Words) -> Markup:
-    series = [Series(each.name, *each.curve()) for each in comparison.runs]
+    series = [Series(each.name, *each.curve(POINTS)) for each in comparison.runs]
     return _loss_chart(series, words("comparison.train_chart"), words)
 
 
@@ -239,17 +228,31 @@ def _time(comparison: Comparison, words: Words) -> Table:
 
 
 def _time_chart(comparison: Comparison, step: int, words: Words) -> Markup:
-    series = []
-    for each in comparison.runs:
-        look = _look(each, step)
-        layers = () if look is None else look.time
-        for layer in layers:
-            label = each.name if len(layers) == 1 else f"{each.name}: {layer.layer}"
-            series.append(Series(label, list(range(len(layer.norms))), list(layer.norms)))
     return line_chart(
-        series,
+        [Series(label, list(range(len(each.norms))), each.norms) for label, each in _named(comparison, step)],
         title=words("comparison.time_chart", step=step),
         x_label=words("comparison.time_step"),
         y_label=words("comparison.norm"),
         log_y=True,
     )
+
+
+def _lag_chart(comparison: Comparison, step: int, words: Words) -> Markup:
+    return line_chart(
+        [Series(label, each.lags, each.left) for label, each in _named(comparison, step)],
+        title=words("comparison.lag_chart", step=step),
+        x_label=words("flow.lag"),
+        y_label=words("flow.norm"),
+        log_y=True,
+    )
+
+
+def _named(comparison: Comparison, step: int) -> list[tuple[str, TimeGradients]]:
+    """The recurrent layers of all runs at a step, called by the run where it has one alone."""
+    found = []
+    for each in comparison.runs:
+        look = _look(each, step)
+        layers = () if look is None else look.time
+        for layer in layers:
+            found.append((each.name if len(layers) == 1 else f"{each.name}: {layer.layer}", layer))
+    return found

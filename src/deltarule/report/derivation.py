@@ -37,6 +37,19 @@ def lines_of(derivation: Derivation, statement: Statement, words: Words, *, matr
     return [in_language(line, words) for line in latex_lines(lines, matrix=matrix, names=derivation.names)]
 
 
+def forms_of(derivation: Derivation, statement: Statement, words: Words) -> list[list[str]]:
+    """A statement in index form and in matrix form; of single numbers, in the one form that they have."""
+    index, matrix = (lines_of(derivation, statement, words, matrix=matrix) for matrix in (False, True))
+    return [index] if index == matrix else [index, matrix]
+
+
+def _forms(derivation: Derivation, words: Words) -> list[tuple[str, bool]]:
+    """(title, whether it is the matrix form) of each form; what is of numbers alone has one."""
+    has_arrays = any(len(forms_of(derivation, each, words)) > 1 for each in derivation.statements)
+    forms = [(words("derivation.index_form"), False), (words("derivation.matrix_form"), True)]
+    return forms if has_arrays else forms[:1]
+
+
 def formulas(derivation: Derivation) -> list[str]:
     """Errors and gradients in matrix form, aligned at the equals sign."""
     words = Words()
@@ -48,8 +61,7 @@ def formulas(derivation: Derivation) -> list[str]:
 
 
 def _aligned(line: str) -> str:
-    left, _, right = line.partition(" = ")
-    return f"{left} &= {right}"
+    return line.replace(" = ", " &= ", 1)
 
 
 def _error(statement: Statement, words: Words) -> str:
@@ -61,8 +73,7 @@ def _error(statement: Statement, words: Words) -> str:
 
 def html(derivation: Derivation, words: Words) -> str:
     """A page of formulas, without a script."""
-    pieces = [tag("p", _verdict(derivation, words)), tag("p", words("derivation.rows"))]
-    sections: list[Markup] = [joined(*pieces)]
+    sections: list[Markup] = [joined(*(tag("p", sentence) for sentence in _said(derivation, words)))]
     for heading, statements in parts(derivation):
         if statements:
             sections.append(section(words(heading), _equations(derivation, statements, words)))
@@ -75,21 +86,19 @@ def html(derivation: Derivation, words: Words) -> str:
 
 
 def _equations(derivation: Derivation, statements: Sequence[Statement], words: Words) -> Markup:
+    forms = _forms(derivation, words)
     rows = []
     for statement in statements:
-        index, matrix = (
-            joined(
-                *(mathml(line, display=True) for line in lines_of(derivation, statement, words, matrix=form))
-            )
-            for form in (False, True)
-        )
-        rows.append((index, matrix, _error(statement, words)))
-    heads = ("derivation.index_form", "derivation.matrix_form", "derivation.error")
-    return table([words(each) for each in heads], rows)
+        written = [lines_of(derivation, statement, words, matrix=matrix) for _, matrix in forms]
+        cells = [joined(*(mathml(line, display=True) for line in lines)) for lines in written]
+        rows.append((*cells, _error(statement, words)))
+    return table([*(title for title, _ in forms), words("derivation.error")], rows)
 
 
-def _verdict(derivation: Derivation, words: Words) -> str:
-    return words("derivation.checked", error=figure(derivation.largest_error))
+def _said(derivation: Derivation, words: Words) -> list[str]:
+    """What stands above the formulas: how they were checked, and how arrays are written if there are any."""
+    checked = words("derivation.checked", error=figure(derivation.largest_error))
+    return [checked, words("derivation.rows")] if len(_forms(derivation, words)) > 1 else [checked]
 
 
 def latex(derivation: Derivation, words: Words) -> str:
@@ -99,14 +108,20 @@ def latex(derivation: Derivation, words: Words) -> str:
 
 def tex_parts(derivation: Derivation, words: Words) -> list[str]:
     """The body of the LaTeX document."""
-    pieces = [tex_escape(_verdict(derivation, words)), tex_escape(words("derivation.rows"))]
+    pieces = [tex_escape(sentence) for sentence in _said(derivation, words)]
+    forms = _forms(derivation, words)
     for heading, statements in parts(derivation):
         if not statements:
             continue
         pieces.append(rf"\section*{{{tex_escape(words(heading))}}}")
-        for form, matrix in (("derivation.index_form", False), ("derivation.matrix_form", True)):
-            lines = [line for each in statements for line in lines_of(derivation, each, words, matrix=matrix)]
-            pieces.append(rf"\subsection*{{{tex_escape(words(form))}}}")
+        for title, matrix in forms:
+            lines = [
+                _aligned(line)
+                for each in statements
+                for line in lines_of(derivation, each, words, matrix=matrix)
+            ]
+            if len(forms) > 1:
+                pieces.append(rf"\subsection*{{{tex_escape(title)}}}")
             pieces.append(tex_equations(lines))
     pieces.append(rf"\section*{{{tex_escape(words('derivation.legend'))}}}")
     rows = [
@@ -129,16 +144,14 @@ def _verbatim(code: str) -> str:
 def markdown(derivation: Derivation, words: Words, *, level: int = 1) -> str:
     """Formulas between dollar signs, which renderers of Markdown typeset."""
     head = "#" * level
-    pieces = [f"{head} {words('derivation.title')}", _verdict(derivation, words), words("derivation.rows")]
+    pieces = [f"{head} {words('derivation.title')}", *_said(derivation, words)]
     for heading, statements in parts(derivation):
         if not statements:
             continue
         pieces.append(f"{head}# {words(heading)}")
         for statement in statements:
-            for matrix in (False, True):
-                pieces += [
-                    f"$$\n{line}\n$$" for line in lines_of(derivation, statement, words, matrix=matrix)
-                ]
+            written = forms_of(derivation, statement, words)
+            pieces += [f"$$\n{line}\n$$" for lines in written for line in lines]
             pieces.append(f"{words('derivation.error')}: {_error(statement, words)}")
     pieces.append(f"{head}# {words('derivation.legend')}")
     heads = ("derivation.symbol", "derivation.meaning", "derivation.shape", "derivation.name")
@@ -166,7 +179,7 @@ def _plain_in_table(text: str) -> str:
 
 def text(derivation: Derivation, words: Words) -> str:
     """Formulas in Unicode, one a line, with their errors behind."""
-    lines = [_verdict(derivation, words)]
+    lines = _said(derivation, words)[:1]
     for heading, statements in parts(derivation):
         if not statements:
             continue

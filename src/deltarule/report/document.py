@@ -41,7 +41,7 @@ def document(
     >>> "<title>a &lt; b</title>" in page, "<h2>Loss</h2>" in page
     (True, True)
     """
-    scripts = [asset("theme.js")]
+    scripts = [asset("page.js")]
     if script:
         scripts.append(_harmless(script))
     policy = (

@@ -7,9 +7,8 @@ import zlib
 from typing import Any
 
 from deltarule.explain.explanation import Explanation
-from deltarule.report import derivation
+from deltarule.report import derivation, flow
 from deltarule.report.document import document, json_text, section
-from deltarule.report.flow import flow_parts
 from deltarule.report.graph.drawing import graph_svg
 from deltarule.report.graph.text import graph_text
 from deltarule.report.markup import Markup, tag
@@ -42,7 +41,11 @@ def _through_time(explanation: Explanation, words: Words) -> list[Markup]:
     """What happens to the gradient in recurrent layers, below the four views."""
     if explanation.flow is None:
         return []
-    return [section(words("flow.title"), *sections_of(flow_parts(explanation.flow, words), level=3))]
+    return [
+        section(
+            flow.title(explanation.flow, words), *sections_of(flow.parts(explanation.flow, words), level=3)
+        )
+    ]
 
 
 def _packed(data: dict[str, Any]) -> dict[str, Any]:

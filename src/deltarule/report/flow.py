@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.explain.through_time.flow import Flow, LayerFlow
+from deltarule.explain.through_time.flow import Flow
 from deltarule.explain.through_time.gradient_rate import STEPS_SHOWN, Horizon, Rate
 from deltarule.explain.through_time.lag_products import LagNorms
+from deltarule.explain.through_time.layer_flow import LayerFlow
 from deltarule.report.charts.charts import standalone
 from deltarule.report.flow_charts import (
     contribution_maps,
@@ -23,31 +24,16 @@ from deltarule.report.flow_charts import (
     way_name,
 )
 from deltarule.report.numbers import figure, shape_text
-from deltarule.report.parts import Part, Table, html_of, latex_of, markdown_of, text_of
+from deltarule.report.parts import Part, Table
 from deltarule.report.paths import count_text
 from deltarule.report.words import Words
 
 _KINDS = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
 
 
-def html(record: Flow, words: Words) -> str:
-    """The page."""
-    return html_of(words("flow.title"), flow_parts(record, words), words)
-
-
-def latex(record: Flow, words: Words) -> str:
-    """A LaTeX document."""
-    return latex_of(words("flow.title"), flow_parts(record, words), words)
-
-
-def markdown(record: Flow, words: Words) -> str:
-    """Markdown."""
-    return markdown_of(words("flow.title"), flow_parts(record, words))
-
-
-def text(record: Flow, words: Words) -> str:
-    """Plain text."""
-    return text_of(words("flow.title"), flow_parts(record, words))
+def title(record: Flow, words: Words) -> str:
+    """Of the report."""
+    return words("flow.title")
 
 
 def svg(record: Flow, words: Words) -> str:
@@ -73,7 +59,7 @@ def formulas(record: Flow) -> list[str]:
     return [*found, *(jacobians[kind] for kind in kinds)]
 
 
-def flow_parts(record: Flow, words: Words) -> list[Part]:
+def parts(record: Flow, words: Words) -> list[Part]:
     """What the report says, layer by layer."""
     sentences = [] if record.loss is None else [words("flow.loss", loss=figure(record.loss))]
     kinds = dict.fromkeys(layer.operation for layer in record.layers)
@@ -81,15 +67,15 @@ def flow_parts(record: Flow, words: Words) -> list[Part]:
     sentences += [words("flow.legend"), *(words(f"flow.legend.{kind}") for kind in kinds)]
     if record.batch > 1:
         sentences.append(words("flow.batch", sample=record.sample, batch=record.batch))
-    parts = [Part(sentences=sentences, formulas=formulas(record))]
+    found = [Part(sentences=sentences, formulas=formulas(record))]
     for layer in record.layers:
-        parts += [
+        found += [
             _ways(layer, words),
             _contributions(layer, words),
             _states(layer, words),
             _steps(layer, words),
         ]
-    return parts
+    return found
 
 
 def rate_sentence(rate: Rate | None, words: Words) -> str:
@@ -121,7 +107,11 @@ def horizon_sentence(horizon: Horizon, words: Words) -> str:
 def _ways(layer: LayerFlow, words: Words) -> Part:
     jacobians = layer.jacobians
     main = jacobians.main
-    sentences = [rate_sentence(main.rate, words)]
+    sentences = []
+    if jacobians.linked < len(jacobians.times):
+        sentences.append(words("flow.linked", count=jacobians.linked, steps=len(jacobians.times)))
+    if jacobians.linked > 1 or not sentences:
+        sentences.append(rate_sentence(main.rate, words))
     if main.horizon.kind != "unknown" and main.rate is not None:
         sentences.append(horizon_sentence(main.horizon, words))
     if not jacobians.exact:

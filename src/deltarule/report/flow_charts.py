@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from deltarule.explain.through_time.flow import Flow, LayerFlow
+from deltarule.explain.through_time.flow import Flow
 from deltarule.explain.through_time.lag_products import LagNorms
+from deltarule.explain.through_time.layer_flow import LayerFlow
 from deltarule.report.charts.charts import Series, heat_map, line_chart
 from deltarule.report.markup import Markup
 from deltarule.report.numbers import figure

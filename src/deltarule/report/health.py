@@ -143,12 +143,12 @@ def _said(finding: Finding, trial: Trial | None, words: Words) -> Said:
     told = {**evidence, "layer": layer(finding.layer)}
     arguments = {name: _value(name, value, shares) for name, value in finding.remedy.arguments.items()}
     arguments["layer"] = layer(str(finding.remedy.arguments.get("layer", finding.layer)))
-    title = words(f"health.cause.{finding.cause}", **told)
+    title = words(f"cause.title.{finding.cause}", **told)
     return Said(
         title[:1].upper() + title[1:],
-        words(f"health.why.{finding.cause}", **told),
-        tuple((words(f"health.of.{name}"), value) for name, value in evidence.items()),
-        words(f"health.remedy.{finding.remedy.key}", **arguments),
+        words(f"cause.why.{finding.cause}", **told),
+        tuple((words(f"cause.of.{name}"), value) for name, value in evidence.items()),
+        words(f"remedy.{finding.remedy.key}", **arguments),
         "" if trial is None else _tried(trial, words),
         words("health.at_step", step=finding.step),
     )
@@ -166,13 +166,13 @@ def _value(name: str, value: Any, shares: frozenset[str]) -> str:
 
 def _tried(trial: Trial, words: Words) -> str:
     if trial.outcome in ("advice", "unchanged"):
-        return words(f"health.trial.{trial.reason or 'advice'}")
+        return words(f"remedy.trial.{trial.reason or 'advice'}")
 
     def end(loss: float) -> str:
-        return figure(loss) if math.isfinite(loss) else words("health.trial.diverged")
+        return figure(loss) if math.isfinite(loss) else words("remedy.trial.diverged")
 
     told = words(
-        f"health.trial.{trial.outcome}",
+        f"remedy.trial.{trial.outcome}",
         steps=trial.steps,
         before=end(trial.unchanged_end),
         after=end(trial.remedied_end),
@@ -181,7 +181,7 @@ def _tried(trial: Trial, words: Words) -> str:
     if before is None or after is None:
         return told
     shares = {"before": f"{figure(100 * before)} %", "after": f"{figure(100 * after)} %"}
-    return words("health.trial.accuracy", told=told, **shares)
+    return words("remedy.trial.accuracy", told=told, **shares)
 
 
 def _finding(said: Said, place: int, health: Health, words: Words) -> Markup:
@@ -216,7 +216,7 @@ def _summary(health: Health, words: Words) -> str:
 def _looked(health: Health, words: Words) -> str:
     steps = [str(each.step) for each in health.history]
     shown = steps if len(steps) <= 12 else [*steps[:5], "…", *steps[-5:]]
-    return words("health.looked", rows=health.last.inputs.shape[0], steps=", ".join(shown))
+    return words("health.looked", rows=health.last.rows, steps=", ".join(shown))
 
 
 def _colon(words: Words, key: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from deltarule.explain.training_health.health import Health
@@ -53,11 +54,11 @@ def trial_chart(trial: Trial, words: Words) -> Markup:
     return line_chart(
         [
             Series(
-                words("health.as_it_is"), trial.places[: len(trial.unchanged)], trial.unchanged, dashed=True
+                words("remedy.as_it_is"), trial.places[: len(trial.unchanged)], trial.unchanged, dashed=True
             ),
-            Series(words("health.with_remedy"), trial.places[: len(trial.remedied)], trial.remedied),
+            Series(words("remedy.with_remedy"), trial.places[: len(trial.remedied)], trial.remedied),
         ],
-        title=words("health.trial"),
+        title=words("remedy.tried"),
         x_label=words("health.step"),
         y_label=words("health.loss"),
         log_y=_spans_decades((*trial.unchanged, *trial.remedied)),
@@ -81,78 +82,100 @@ def _loss(health: Health, words: Words) -> Markup:
 
 
 def _over_steps(health: Health, words: Words) -> list[Markup]:
-    history = health.history
-    steps = [each.step for each in history]
-    weights = [each.name for each in history[-1].parameters if len(each.shape) > 1]
-    units = [
-        (each.layer, each.operation, each.gate, each.before) for each in history[-1].units if not each.output
-    ]
+    steps = _Steps(health.history, words)
+    return [*_of_weights(steps), *_of_units(steps), *_of_gradients(steps), *_of_recurrences(steps)]
 
-    def of_parameter(name: str, field: str) -> Series:
-        return Series(name, steps, _found(history, lambda each: _named(each.parameters, name), field))
 
-    def of_unit(key: tuple[str, str, str, str], field: str) -> Series:
-        layer, operation, gate, before = key
-        label = " ".join(part for part in (layer or before, gate.replace("_", " ") or operation) if part)
-        return Series(label, steps, _found(history, lambda each: _unit(each, key), field))
+@dataclass(frozen=True)
+class _Steps:
+    """A history to draw over its steps."""
 
-    def chart(key: str, label: str, series: Sequence[Series], log: bool = False) -> Markup:
+    history: Sequence[Vitals]
+    words: Words
+
+    def series(self, label: str, pick: Callable[[Vitals], Any], field: str) -> Series:
+        """One number of the record that is picked of each measurement; a gap where there is none."""
+        values = [
+            getattr(record, field) if record is not None else None for record in map(pick, self.history)
+        ]
+        shown = [math.nan if each is None else float(each) for each in values]
+        return Series(label, [each.step for each in self.history], shown)
+
+    def chart(self, key: str, label: str, series: Sequence[Series], log: bool = False) -> Markup:
         return line_chart(
             series,
-            title=words(f"health.{key}"),
-            x_label=words("health.step"),
-            y_label=words(f"health.{label}"),
+            title=self.words(f"health.{key}"),
+            x_label=self.words("health.step"),
+            y_label=self.words(f"health.{label}"),
             log_y=log,
+            reach=(0.0, 1.0) if label == "share" else (),
         )
 
-    found = [
-        chart(
-            "chart_gradient", "size", [of_parameter(each, "gradient_norm") for each in _some(weights)], True
-        )
-    ]
-    ratios = [of_parameter(each, "update_ratio") for each in _some(weights)]
+
+def _of_weights(steps: _Steps) -> list[Markup]:
+    """Gradients of weights, and updates against their size."""
+    names = _some([each.name for each in steps.history[-1].parameters if len(each.shape) > 1])
+
+    def all_of(field: str) -> list[Series]:
+        return [
+            steps.series(name, lambda each, name=name: _first(each.parameters, name=name), field)
+            for name in names
+        ]
+
+    found = [steps.chart("chart_gradient", "size", all_of("gradient_norm"), True)]
+    ratios = all_of("update_ratio")
     if any(math.isfinite(value) for each in ratios for value in each.y):
-        guide = Series(words("health.guide"), [steps[0], steps[-1]], [_USUAL_RATIO] * 2, dashed=True)
-        found.append(chart("chart_ratio", "update_ratio", [*ratios, guide], True))
-        found.append(tag("p", words("health.update_note"), class_="note"))
-    squashing = [each for each in units if each[1] in ("sigmoid", "tanh")]
-    if squashing:
-        found.append(
-            chart("chart_saturated", "share", [of_unit(each, "saturated") for each in _some(squashing)])
-        )
-    flat = [each for each in units if each[1] in ("relu", "gelu", "gelu_tanh", "silu")]
-    if flat:
-        found.append(chart("chart_dead", "share", [of_unit(each, "dead") for each in _some(flat)]))
-    limits = [each.optimizer for each in history if each.optimizer is not None]
-    if any(each.clip_norm is not None or each.clip_value is not None for each in limits):
-        clipped = _found(history, lambda each: each.optimizer, "clipped")
-        found.append(chart("chart_clipped", "share", [Series(words("health.clipped"), steps, clipped)]))
-    if any(each.noise is not None for each in history):
-        scales = [math.nan if each.noise is None else each.noise.scale for each in history]
-        sizes = [math.nan if each.noise is None else float(each.noise.batch_size) for each in history]
-        series = [
-            Series(words("health.noise_scale"), steps, scales),
-            Series(words("health.batch_size"), steps, sizes, dashed=True),
-        ]
-        found.append(chart("chart_noise", "size", series, True))
-    layers = [(each.layer, each.sublayer, each.reverse) for each in history[-1].recurrent]
-    if layers:
-        series = [
-            Series(
-                f"{layer} l{sublayer}{' ←' if reverse else ''}".strip(),
-                steps,
-                _found(
-                    history,
-                    lambda each, key=(layer, sublayer, reverse): next(
-                        (one for one in each.recurrent if (one.layer, one.sublayer, one.reverse) == key), None
-                    ),
-                    "gradient_rate",
-                ),
-            )
-            for layer, sublayer, reverse in _some(layers)
-        ]
-        found.append(chart("chart_rate", "rate", series))
+        ends = [steps.history[0].step, steps.history[-1].step]
+        guide = Series(steps.words("health.guide"), ends, [_USUAL_RATIO] * 2, dashed=True)
+        found.append(steps.chart("chart_ratio", "update_ratio", [*ratios, guide], True))
+        found.append(tag("p", steps.words("health.update_note"), class_="note"))
     return found
+
+
+def _of_units(steps: _Steps) -> list[Markup]:
+    """Shares of saturated and of dead units of hidden layers."""
+    found = []
+    for key, field, operations in (
+        ("chart_saturated", "saturated", ("sigmoid", "tanh")),
+        ("chart_dead", "dead", ("relu", "gelu", "gelu_tanh", "silu")),
+    ):
+        units = [u for u in steps.history[-1].units if u.operation in operations and not u.output]
+        series = []
+        for unit in _some(units):
+            same = {name: getattr(unit, name) for name in ("layer", "operation", "gate", "before")}
+            parts = (unit.layer or unit.before, unit.gate.replace("_", " ") or unit.operation)
+            label = " ".join(part for part in parts if part)
+            series.append(steps.series(label, lambda each, same=same: _first(each.units, **same), field))
+        if series:
+            found.append(steps.chart(key, "share", series))
+    return found
+
+
+def _of_gradients(steps: _Steps) -> list[Markup]:
+    """Shares of gradients that were clipped, and of noise in them."""
+    found, words = [], steps.words
+    limits = [each.optimizer for each in steps.history if each.optimizer is not None]
+    if any(each.clip_norm is not None or each.clip_value is not None for each in limits):
+        clipped = steps.series(words("health.clipped"), lambda each: each.optimizer, "clipped")
+        found.append(steps.chart("chart_clipped", "share", [clipped]))
+    noisy = next((each.noise for each in steps.history if each.noise is not None), None)
+    if noisy is not None:
+        label = words("health.noise_share", rows=noisy.batch_size)
+        noise = steps.series(label, lambda each: each.noise, "share")
+        found.append(steps.chart("chart_noise", "share", [noise]))
+    return found
+
+
+def _of_recurrences(steps: _Steps) -> list[Markup]:
+    """The factor per time step of a gradient on its way back."""
+    series = []
+    for layer in _some(steps.history[-1].recurrent):
+        same = {name: getattr(layer, name) for name in ("layer", "sublayer", "reverse")}
+        label = f"{layer.layer} l{layer.sublayer}{' ←' if layer.reverse else ''}".strip()
+        series.append(
+            steps.series(label, lambda each, same=same: _first(each.recurrent, **same), "gradient_rate")
+        )
+    return [steps.chart("chart_rate", "rate", series)] if series else []
 
 
 def _line(health: Health, words: Words) -> Markup | None:
@@ -184,19 +207,9 @@ def _ends(health: Health) -> list[Vitals]:
     return [*health.history[:1], *health.history[1:][-1:]]
 
 
-def _found(history: Sequence[Vitals], pick: Callable[[Vitals], Any], field: str) -> list[float]:
-    values = [getattr(record, field) if record is not None else None for record in map(pick, history)]
-    return [math.nan if each is None else float(each) for each in values]
-
-
-def _named(records: Sequence[Any], name: str) -> Any:
-    return next((each for each in records if each.name == name), None)
-
-
-def _unit(vitals: Vitals, key: tuple[str, str, str, str]) -> Any:
-    return next(
-        (each for each in vitals.units if (each.layer, each.operation, each.gate, each.before) == key), None
-    )
+def _first(records: Sequence[Any], **same: Any) -> Any:
+    """The first record with these values; None where there is none."""
+    return next((each for each in records if all(getattr(each, k) == v for k, v in same.items())), None)
 
 
 def _some(names: Sequence[Any]) -> list[Any]:

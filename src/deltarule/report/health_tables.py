@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from deltarule.explain.training_health.health import Health
-from deltarule.explain.training_health.vitals import ParameterVitals, Vitals
+from deltarule.explain.training_health.layer_vitals import ParameterVitals
+from deltarule.explain.training_health.vitals import Vitals
 from deltarule.report.numbers import figure, shape_text
 from deltarule.report.words import Words
 

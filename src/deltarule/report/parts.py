@@ -44,6 +44,15 @@ class Part:
     pictures: Sequence[Markup] = ()
 
 
+def written(form: str, title: str, parts: Sequence[Part], words: Words) -> str:
+    """The report in one of the forms html, latex, markdown and text."""
+    if form == "html":
+        return html_of(title, parts, words)
+    if form == "latex":
+        return latex_of(title, parts, words)
+    return markdown_of(title, parts) if form == "markdown" else text_of(title, parts)
+
+
 def html_of(title: str, parts: Sequence[Part], words: Words) -> str:
     """The page. A part without a heading is the text below the title."""
     return document(title, *sections_of(parts), words=words)

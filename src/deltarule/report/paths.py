@@ -9,7 +9,7 @@ from deltarule.explain.through_time.paths import Path, Paths
 from deltarule.report.charts.charts import Series, bar_chart, line_chart, standalone
 from deltarule.report.markup import Markup
 from deltarule.report.numbers import figure
-from deltarule.report.parts import Part, Table, html_of, latex_of, markdown_of, text_of
+from deltarule.report.parts import Part, Table
 from deltarule.report.words import Words
 
 # Values that a path is written with; of a longer one the middle is left out.
@@ -18,24 +18,18 @@ _VALUES = 12
 _CHARTED, _WRITTEN, _FACTORS = 8, 6, 9
 
 
-def html(record: Paths, words: Words) -> str:
-    """The page."""
-    return html_of(_title(record, words), _parts(record, words), words)
+def title(record: Paths, words: Words) -> str:
+    """From where to where."""
+    return words("paths.title", loss=record.loss, target=record.target)
 
 
-def latex(record: Paths, words: Words) -> str:
-    """A LaTeX document."""
-    return latex_of(_title(record, words), _parts(record, words), words)
-
-
-def markdown(record: Paths, words: Words) -> str:
-    """Markdown."""
-    return markdown_of(_title(record, words), _parts(record, words))
-
-
-def text(record: Paths, words: Words) -> str:
-    """Plain text."""
-    return text_of(_title(record, words), _parts(record, words))
+def parts(record: Paths, words: Words) -> list[Part]:
+    """How many paths there are, and the largest."""
+    found = [Part(sentences=_sentences(record, words), formulas=formulas(record))]
+    if record.paths:
+        pictures = _pictures(record, words)
+        found.append(Part(words("paths.largest"), table=_table(record, words), pictures=pictures))
+    return found
 
 
 def svg(record: Paths, words: Words) -> str:
@@ -72,17 +66,6 @@ def _in_brackets(value: float) -> str:
 def _latex_number(value: float) -> str:
     mantissa, _, exponent = f"{value:.3g}".partition("e")
     return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa
-
-
-def _title(record: Paths, words: Words) -> str:
-    return words("paths.title", loss=record.loss, target=record.target)
-
-
-def _parts(record: Paths, words: Words) -> list[Part]:
-    return [
-        Part(sentences=_sentences(record, words), formulas=formulas(record)),
-        Part(words("paths.largest"), table=_table(record, words), pictures=_pictures(record, words)),
-    ]
 
 
 def _sentences(record: Paths, words: Words) -> list[str]:
@@ -164,8 +147,6 @@ def _chain(names: Sequence[str], between: str) -> str:
 
 
 def _pictures(record: Paths, words: Words) -> list[Markup]:
-    if not record.paths:
-        return []
     found = [_bars(record, words), _along(record, words)]
     sizes = record.sizes
     if len(sizes) > _CHARTED:

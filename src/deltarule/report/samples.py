@@ -6,35 +6,20 @@ import math
 
 import numpy as np
 
-from deltarule.explain.per_sample.samples import Pull, SampleGradients
+from deltarule.explain.per_sample.pulls import Pull, SampleGradients
 from deltarule.report.charts.charts import Series, heat_map, line_chart, standalone
 from deltarule.report.markup import Markup
 from deltarule.report.numbers import figure
-from deltarule.report.parts import Part, Table, html_of, latex_of, markdown_of, text_of
+from deltarule.report.parts import Part, Table
 from deltarule.report.words import Words
 
 # Samples in a table.
 ROWS = 10
 
 
-def html(record: SampleGradients, words: Words) -> str:
-    """The page."""
-    return html_of(words("samples.title"), _parts(record, words), words)
-
-
-def latex(record: SampleGradients, words: Words) -> str:
-    """A LaTeX document."""
-    return latex_of(words("samples.title"), _parts(record, words), words)
-
-
-def markdown(record: SampleGradients, words: Words) -> str:
-    """Markdown."""
-    return markdown_of(words("samples.title"), _parts(record, words))
-
-
-def text(record: SampleGradients, words: Words) -> str:
-    """Plain text."""
-    return text_of(words("samples.title"), _parts(record, words))
+def title(record: SampleGradients, words: Words) -> str:
+    """Of the report."""
+    return words("samples.title")
 
 
 def svg(record: SampleGradients, words: Words) -> str:
@@ -52,7 +37,8 @@ def formulas(record: SampleGradients) -> list[str]:
     ]
 
 
-def _parts(record: SampleGradients, words: Words) -> list[Part]:
+def parts(record: SampleGradients, words: Words) -> list[Part]:
+    """How the gradients add up, who pulls hardest, who against the others, and layer by layer."""
     against = record.against(ROWS)
     found = [
         Part(sentences=_summary(record, words), formulas=formulas(record)),

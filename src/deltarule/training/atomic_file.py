@@ -15,20 +15,28 @@ def write_atomic(path: Path, content: bytes) -> None:
     """Writes a file whole or not at all, even if the process or the machine stops in between.
 
     The content goes to a temporary file beside it, is forced to the disk, and takes the name in one step.
+    A link stays a link: the file that it names is replaced. A device or a pipe is written to.
 
     Raises RunError if it cannot be written (no space, no permission); the file that was there stays.
     Source: POSIX rename(2), whose replacement of a name is atomic.
     """
-    if not path.name:
+    if not path.name or path.is_dir():
         raise RunError(str(path), "is a folder, a file was expected", "Give the name of a file.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    special = path.exists() and not path.is_file()
+    place = Path(os.path.realpath(path))
+    if not place.parent.is_dir():
+        raise RunError(str(path), f"there is no folder {path.parent}", "Make it, or choose another.")
+    temporary = place.with_name(f".{place.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
+        if special:
+            path.write_bytes(content)
+            return
         with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+        os.replace(temporary, place)
+        _sync_folder(place.parent)
     except OSError as error:
         raise RunError(
             str(path),

@@ -1,10 +1,12 @@
 """Comparisons: one thing changed, all else the same; and a record of what came of it."""
 
+import functools
+
 import numpy as np
 import pytest
 
 import deltarule as dr
-from deltarule.errors import ArgumentError
+from deltarule.errors import ArgumentError, DataError
 from deltarule.explain.comparison.compare import compare, vary
 from deltarule.operations.random import get_random_state
 
@@ -48,6 +50,60 @@ def test_one_thing_changed_on_a_model_by_name():
     assert found.steps == (0, 2, 4)
     assert list(tanh.looks[0].norms) == ["hidden.linear1", "hidden.linear2", "output"]
     assert not found.recurrent
+
+
+class Normalised(dr.nn.Module):
+    """Holds its layers in another order than it uses them."""
+
+    def __init__(self):
+        self.output = dr.nn.Linear(8, 2)
+        self.norm = dr.nn.LayerNorm(8)
+        self.first = dr.nn.Linear(4, 8)
+
+    def forward(self, x):
+        return self.output(self.norm(self.first(x)))
+
+
+class Scaled(dr.nn.Module):
+    """Vectors alone."""
+
+    def __init__(self):
+        self.norm = dr.nn.LayerNorm(4)
+
+    def forward(self, x):
+        return self.norm(x)[:, :2]
+
+
+def test_layers_stand_in_the_order_in_which_they_are_used_and_normalisation_does_not_shift_them():
+    found = compare({"normalised": Normalised, "scaled": Scaled}, DATA, epochs=1)
+    normalised, scaled = found.runs
+    for look in normalised.looks:
+        assert list(look.norms) == ["first", "output"]
+        assert all(norm > 0 for norm in look.norms.values())
+    assert list(scaled.looks[0].norms) == ["norm"]
+
+
+def test_a_function_that_gives_the_same_model_each_time():
+    model = build()
+    before = model[0].weight.numpy().copy()
+    found = compare({"one": lambda: model, "two": lambda: model}, DATA, epochs=2, lr=0.1)
+    one, two = found.runs
+    assert one.losses == two.losses
+    np.testing.assert_array_equal(model[0].weight.numpy(), before)
+
+
+def test_functions_without_a_name_are_called_by_what_they_make():
+    variants = {
+        "lambda": {"optimizer": lambda parameters: dr.optim.SGD(parameters, lr=0.1)},
+        "partial": {"optimizer": functools.partial(dr.optim.RMSprop, lr=0.1)},
+        "model": {"model": lambda: build()},
+    }
+    found = compare(variants, DATA, model=build, epochs=1)
+    assert [each.changed for each in found.runs] == [
+        {"optimizer": "SGD"},
+        {"optimizer": "RMSprop"},
+        {"model": "Sequential"},
+    ]
 
 
 def test_the_same_twice_is_the_same():
@@ -137,10 +193,50 @@ def test_recurrent_layers_are_followed_through_time():
         assert [look.step for look in run.looks] == [0, 1]
         (layer,) = run.looks[0].time
         assert len(layer.norms) == 10
+        assert layer.lags == tuple(range(1, 10))
         assert 0 < layer.rate < 1.2
         assert run.final_validation > 0
     # The output layer alone has the same shapes in all three.
     assert [each.shared for each in found.runs] == [0, 6 * 2 + 2, 6 * 2 + 2]
+
+
+class Looped(dr.nn.Module):
+    """A cell in a loop of its own."""
+
+    def __init__(self, cell):
+        self.cell = cell
+        self.output = dr.nn.Linear(6, 2)
+
+    def forward(self, x):
+        state = None
+        for step in range(x.shape[1]):
+            state = self.cell(x[:, step], state)
+        return self.output(state)
+
+
+def test_cells_in_a_loop_are_followed_too():
+    x = rng.normal(size=(8, 5, 3)).astype(np.float32)
+    t = (x[:, 0, 0] > 0).astype(int)
+    variants = {"rnn": lambda: Looped(dr.nn.RNNCell(3, 6)), "gru": lambda: Looped(dr.nn.GRUCell(3, 6))}
+    found = compare(variants, (x, t), epochs=1, looks=2)
+    for run in found.runs:
+        (layer,) = run.looks[0].time
+        assert len(layer.norms) == 5
+        assert len(layer.left) == 4
+
+
+def test_the_way_through_time_is_that_of_flow():
+    x = np.repeat(rng.normal(size=(1, 6, 3)), 4, axis=0)
+    t = np.zeros(4, int)
+    dr.manual_seed(3)
+    model = dr.nn.models.build("lstm", input_shape=(6, 3), outputs=2, task="classification", hidden=5)
+    model = model.astype("float64")
+    found = compare({"lstm": model}, (x, t), epochs=1, looks=2)
+    (layer,) = found.runs[0].looks[0].time
+    expected = dr.explain.flow(dr.cross_entropy(model(dr.tensor(x)), dr.tensor(t))).layers[0]
+    np.testing.assert_allclose(layer.norms, expected.state_gradients["hidden"], rtol=1e-12)
+    np.testing.assert_allclose(layer.left, expected.jacobians.main.norms, rtol=1e-12)
+    assert layer.rate == pytest.approx(expected.jacobians.main.rate.per_step)
 
 
 def test_a_training_that_diverges_ends_and_the_others_go_on():
@@ -211,5 +307,9 @@ def test_errors_say_what_to_do():
         compare({"one": build}, DATA, looks=1)
     with pytest.raises(ArgumentError, match="the task cannot be found from a loader"):
         compare({"one": build}, dr.data.DataLoader(DATA, batch_size=16))
+    with pytest.raises(ArgumentError, match="two values would both be called 'model=function'"):
+        vary("model", [lambda: build(), lambda: build(norm=True)])
+    with pytest.raises(DataError, match="expected at least one row"):
+        compare({"one": build}, (INPUTS[:0], CLASSES[:0]))
     with pytest.raises(ArgumentError, match="there is no 'two'"):
         compare({"one": build}, DATA, epochs=1).run("two")

@@ -438,6 +438,29 @@ def test_samples_along_another_axis():
         np.testing.assert_allclose(found.gradients["weight"][number], one.numpy(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("kind", [dr.nn.RNN, dr.nn.GRU, dr.nn.LSTM])
+def test_a_decoder_knows_its_samples_by_its_first_state_alone(kind):
+    class Decoder(dr.nn.Module):
+        """All samples read the same learned inputs, longer than labels need to settle in other layers."""
+
+        def __init__(self):
+            self.start, self.layer = dr.nn.Linear(3, 4), kind(2, 4)
+            self.inputs = dr.nn.Parameter(normal(1, 20, 2))
+
+        def forward(self, x):
+            state = dr.expand_dims(self.start(x), 0)
+            inputs = dr.broadcast_to(self.inputs, (x.shape[0], 20, 2))
+            return self.layer(inputs, (state, dr.tanh(state)) if kind is dr.nn.LSTM else state)[0]
+
+    model, x = as64(Decoder()), dr.tensor(normal(SAMPLES, 3))
+    found = sample_gradients(dr.sum(dr.square(model(x))), model)
+    assert not found.mixed_by and "even" not in {way for ways in found.ways.values() for way in ways}
+    for number in range(SAMPLES):
+        alone = dr.gradients(dr.sum(dr.square(model(x[number : number + 1]))), list(model.parameters()))
+        for name, expected in zip(found.names, alone, strict=True):
+            np.testing.assert_allclose(found.gradients[name][number], expected.numpy(), rtol=1e-9, atol=1e-12)
+
+
 def test_random_losses_without_a_module():
     weight = dr.tensor(normal(3, 2), requires_grad=True)
     shift = dr.tensor(normal(6, 2), requires_grad=True)
@@ -509,6 +532,9 @@ def test_noise_against_signal():
     assert noise.noise_scale == pytest.approx(noise.variance / noise.signal)
     alone = sample_gradients(dr.mean(dr.matmul(dr.tensor(x[:1]), weight)), [weight], batch=1)
     assert np.isnan(alone.noise().variance)
+    with np.errstate(invalid="ignore"):
+        broken = sample_gradients(dr.mean(dr.matmul(dr.tensor(x * np.nan), weight)), [weight])
+    assert np.isnan(broken.noise().noise_scale)
 
 
 def test_little_memory_keeps_norms_alone():
@@ -536,6 +562,11 @@ def test_errors_say_what_to_do():
         sample_gradients(loss, model, batch=7)
     with pytest.raises(ArgumentError, match="batch expected tensors that the loss was computed from"):
         sample_gradients(loss, model, batch=dr.tensor(normal(6, 3)))
+    turned = dr.tensor(normal(3, 6))
+    with pytest.raises(ArgumentError, match="requires_grad=True has that recorded"):
+        sample_gradients(dr.mean(model(dr.matrix_transpose(turned))), model, batch=turned)
+    with pytest.raises(ArgumentError, match="expected samples, got an empty batch"):
+        sample_gradients(dr.sum(model(x[:0])), model)
     with pytest.raises(ArgumentError, match="reduction expected one of mean, sum, got 'max'"):
         sample_gradients(loss, model, reduction="max")
     with pytest.raises(ArgumentError, match="found no batch"):

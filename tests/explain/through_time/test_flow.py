@@ -158,7 +158,78 @@ def test_a_state_carried_on_continues_the_layer_and_a_detached_one_does_not():
     cut = flow((first * first).sum() + (second * second).sum())
     require_sums(cut)
     assert cut.layers[0].sizes()[5, 2] == 0 < cut.layers[0].sizes()[5, 3]
-    assert list(cut.layers[0].jacobians.times) == [3, 4, 5]
+    jacobians = cut.layers[0].jacobians
+    assert len(jacobians.times) == 6 and jacobians.linked == 3
+    assert list(jacobians.main.lags) == [1, 2] and np.isfinite(jacobians.norms).all()
+    last = [cut.layers[0].jacobian(step).whole for step in (4, 5)]
+    assert jacobians.main.norms[1] == pytest.approx(np.linalg.norm(last[1] @ last[0], 2))
+    alone = flow((second * second).sum()).layers[0].jacobians
+    assert jacobians.main.log_norms == pytest.approx(alone.main.log_norms)
+
+
+def test_a_state_that_is_changed_between_steps_hands_on_its_gradient_but_no_jacobians():
+    generator = np.random.default_rng(0)
+    cell, norm = dr.nn.GRUCell(3, 4, dtype=dr.float64), dr.nn.LayerNorm(4, dtype=dr.float64)
+    x, state = constant(generator, 2, 5, 3), None
+    for t in range(5):
+        state = cell(x[:, t], None if state is None else norm(state))
+    found = flow(dr.square(state).sum())
+    require_sums(found)
+    (layer,) = found.layers
+    assert layer.steps == 5 and layer.sizes("weight_ih")[4].min() > 0
+    assert layer.jacobians.linked == 1 and layer.jacobians.main.rate is None
+    assert np.isfinite(layer.jacobians.norms).all() and layer.jacobian(1).whole.shape == (4, 4)
+    assert "from the last such place on: 1 of 5 steps" in found.text()
+    assert "5 步中的 1 步" in found.text(language="zh")
+
+
+def test_two_sequences_through_one_layer_are_two_layers():
+    generator = np.random.default_rng(0)
+    network = dr.nn.LSTM(3, 4, dtype=dr.float64)
+    left, right = (network(constant(generator, 2, steps, 3))[1][0] for steps in (6, 4))
+    found = flow(dr.square(left - right).sum())
+    assert [(layer.name, layer.steps) for layer in found.layers] == [("lstm", 6), ("lstm (2)", 4)]
+    require_sums(found)
+    larger = network(constant(generator, 5, 3, 3))[1][0]
+    found = flow(dr.square(left).sum() + dr.square(larger).sum())
+    assert [layer.batch for layer in found.layers] == [2, 5]
+    require_sums(found)
+
+
+@pytest.mark.parametrize("kind", [dr.nn.RNN, dr.nn.GRU, dr.nn.LSTM])
+def test_a_layer_on_top_of_itself_is_another(kind):
+    generator = np.random.default_rng(0)
+    network = kind(4, 4, dtype=dr.float64)
+    output, _ = network(network(constant(generator, 2, 5, 4))[0])
+    found = flow(dr.square(output).sum())
+    assert [layer.steps for layer in found.layers] == [5, 5]
+    require_sums(found)
+    assert found.layers[0].lag_shares().sum() == pytest.approx(1)
+    whole = dr.gradients(dr.square(output).sum(), [network.weight_hh_l0])[0].numpy()
+    assert sum(layer.total() for layer in found.layers) == pytest.approx(whole)
+
+
+def test_one_cell_may_serve_two_layers_of_a_loop():
+    generator = np.random.default_rng(0)
+    cell, x = dr.nn.GRUCell(4, 4, bias=False, dtype=dr.float64), constant(generator, 2, 5, 4)
+    lower = upper = None
+    for t in range(5):
+        lower = cell(x[:, t], lower)
+        upper = cell(lower, 0.9 * upper if upper is not None else None)
+    found = flow(dr.square(upper).sum())
+    assert [layer.steps for layer in found.layers] == [5, 5]
+    for layer in found.layers:
+        assert layer.deviations["weight_hh"] < 1e-10
+
+
+def test_layers_may_share_the_recurrent_weight_alone():
+    generator = np.random.default_rng(0)
+    lower, upper = dr.nn.RNN(3, 4, dtype=dr.float64), dr.nn.RNN(4, 4, dtype=dr.float64)
+    upper.weight_hh_l0 = lower.weight_hh_l0
+    output, _ = upper(lower(constant(generator, 2, 5, 3))[0])
+    found = flow(dr.square(output).sum())
+    assert [layer.weights["weight_ih"] for layer in found.layers] == ["rnn.weight_ih", "rnn (2).weight_ih"]
+    require_sums(found)
 
 
 def test_an_encoder_is_reached_from_the_steps_of_its_decoder():
@@ -354,6 +425,37 @@ def test_masked_steps_are_no_steps_of_the_sample():
         forwards.jacobian(4)
 
 
+def test_a_wide_layer_of_orthogonal_weights_has_their_rate():
+    size = lag_products.LARGEST_FORMED + 1
+    weight = 0.61 * np.linalg.qr(np.random.default_rng(0).normal(size=(size, size)))[0]
+    x = dr.zeros((1, 25, 2), dtype=dr.float64)
+    output, _ = dr.rnn(x, None, np.ones((size, 2)), dr.tensor(weight, requires_grad=True))
+    jacobians = flow(output.sum()).layers[0].jacobians
+    assert not jacobians.exact and jacobians.carried_means is None
+    assert jacobians.main.rate.per_step == pytest.approx(0.61)
+    assert jacobians.main.rate.left_after(20) == pytest.approx(5.1e-5, rel=0.01)
+    assert jacobians.weight_norm == pytest.approx(0.61)
+    assert jacobians.weight_radius == pytest.approx(0.61)
+    assert jacobians.radii[[0, -1]] == pytest.approx(0.61)
+
+
+@pytest.mark.parametrize("kind", [dr.nn.RNN, dr.nn.GRU, dr.nn.LSTM])
+def test_wide_layers_without_numbers_or_steps_have_answers(kind, monkeypatch):
+    monkeypatch.setattr(lag_products, "LARGEST_FORMED", 2)
+    network = kind(3, 4, dtype=dr.float64)
+    output, _ = network(dr.ones((2, 5, 3), dtype=dr.float64), lengths=[0, 1])
+    nothing, one = (flow(output.sum(), sample=sample).layers[0].jacobians for sample in (0, 1))
+    assert not nothing.exact and len(nothing.times) == 0 and nothing.main.rate is None
+    assert np.isfinite(one.norms).all() and one.main.rate is None
+    with dr.no_grad():
+        network.weight_hh_l0.assign(np.full(network.weight_hh_l0.shape, np.nan))
+    with np.errstate(invalid="ignore"):
+        output, _ = network(dr.ones((2, 5, 3), dtype=dr.float64))
+    broken = flow(output.sum()).layers[0].jacobians
+    assert np.isnan(broken.norms).all() and np.isnan(broken.weight_norm)
+    assert np.isnan(broken.main.rate.per_step) and broken.main.horizon.kind == "unknown"
+
+
 @pytest.mark.parametrize("kind", [dr.nn.RNN, dr.nn.GRU, dr.nn.LSTM])
 def test_wide_layers_are_estimated_without_their_jacobians(kind, monkeypatch):
     generator = np.random.default_rng(0)
@@ -441,8 +543,10 @@ def test_a_network_that_has_broken_down_is_still_taken_apart(factor):
     with np.errstate(over="ignore", invalid="ignore"):
         output, _ = dr.rnn(x, None, np.ones((3, 2)), weight, nonlinearity="relu")
         layer = flow(output.sum()).layers[0]
+    assert [way.way for way in layer.jacobians.ways] == ["hidden"]
     if np.isnan(factor):
         assert np.isnan(layer.jacobians.main.rate.per_step)
+        assert np.isnan(layer.jacobians.main.rate.left_after(20))
         assert layer.jacobians.main.horizon.kind == "unknown"
     else:
         assert layer.jacobians.main.rate.per_step == pytest.approx(factor)
@@ -492,6 +596,8 @@ def test_what_cannot_be_answered_says_so():
     output, _ = dr.nn.RNN(3, 4)(dr.ones((2, 3, 3)))
     with pytest.raises(OutOfBoundsError, match="sample 2 is outside of a batch of 2"):
         flow(output.sum(), sample=2)
+    with pytest.raises(ArgumentError, match="expected samples, got an empty batch"):
+        flow(dr.nn.RNN(3, 4)(dr.ones((0, 3, 3)))[0].sum())
     layer = flow(output.sum()).layers[0]
     with pytest.raises(ArgumentError, match="weight expected one of weight_ih, weight_hh"):
         layer.sizes("weight")

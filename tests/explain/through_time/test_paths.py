@@ -156,6 +156,21 @@ def test_a_zero_gradient_has_no_shares():
     require_sum(found)
 
 
+def test_a_path_that_carries_no_number_is_not_one_that_carries_nothing():
+    x = dr.tensor([np.nan, 1.0], requires_grad=True)
+    found = dr.explain.paths((x * x).sum() + x.sum(), x)
+    assert (found.followed, found.vanished) == (2, 0)
+    assert sorted(np.isnan(path.size) for path in found.paths) == [False, True]
+    assert np.isnan(found.total[0]) and found.html() and found.svg()
+
+
+def test_no_path_is_listed_where_none_carries_anything():
+    x = dr.tensor([0.0, 0.0], requires_grad=True)
+    found = dr.explain.paths((x * x).sum(), x)
+    assert found.vanished == 1 and not found.paths
+    assert "The largest paths" not in found.text() and found.html() and found.svg()
+
+
 def test_a_loss_of_several_elements_takes_its_upstream():
     x = dr.tensor([1.0, 2.0], dtype=dr.float64, requires_grad=True)
     found = paths(x * x, x, upstream=np.array([1.0, 10.0]))

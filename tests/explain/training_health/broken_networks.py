@@ -176,6 +176,46 @@ def detached_layer(seed: int) -> Setup:
     return Setup(model, *digits(), entropy, _adam(model))
 
 
+class _Returned(_Forgotten):
+    """The answer is a number of its own, which no parameter has anything to do with."""
+
+    def __init__(self, recorded: bool):
+        super().__init__()
+        self.recorded = recorded
+
+    def forward(self, x):
+        answer = self.output(dr.relu(self.second(dr.relu(self.first(x)))))
+        return dr.tensor(answer.numpy(), requires_grad=True) if self.recorded else answer.detach()
+
+
+@register(BROKEN, "not_connected", "output")
+def detached_answer(seed: int) -> Setup:
+    model = _Returned(recorded=False)
+    return Setup(model, *digits(), entropy, _adam(model), updates=0)
+
+
+@register(BROKEN, "not_connected", "output")
+def answer_through_numpy(seed: int) -> Setup:
+    model = _Returned(recorded=True)
+    return Setup(model, *digits(), entropy, _adam(model), updates=0)
+
+
+@register(BROKEN, "loss_not_connected", "")
+def detached_before_the_loss(seed: int) -> Setup:
+    model = stack(64, 32, 10)
+    return Setup(model, *digits(), lambda o, t: entropy(o.detach(), t), _adam(model), updates=0)
+
+
+@register(BROKEN, "loss_not_connected", "")
+def loss_in_numpy(seed: int) -> Setup:
+    model = stack(6, 16, 1)
+
+    def loss(output, targets):
+        return dr.tensor(np.mean((output.numpy() - targets.numpy()) ** 2), requires_grad=True)
+
+    return Setup(model, *line(seed), loss, _adam(model), updates=0)
+
+
 @register(BROKEN, "not_optimised", "0")
 def forgotten_in_the_optimiser(seed: int) -> Setup:
     model = stack(64, 32, 10)
@@ -344,6 +384,23 @@ def adam_too_fast(seed: int) -> Setup:
 def diverging_regression(seed: int) -> Setup:
     model = stack(6, 32, 1)
     return Setup(model, *line(seed), regression_loss, dr.optim.SGD(model.parameters(), lr=5.0))
+
+
+@register(BROKEN, "learning_rate_too_high", "")
+def overflowing_at_once(seed: int) -> Setup:
+    # Most of the first gradient is noise, and batches are as large as the probe: the steps are too long.
+    inputs, values = line(seed, noise=4.0)
+    model = stack(6, 64, 32, 1)
+    optimizer = dr.optim.SGD(model.parameters(), lr=3.0)
+    return Setup(model, inputs, values, regression_loss, optimizer, looks=(0, 2, 10), rows=32)
+
+
+@register(BROKEN, "learning_rate_too_low", "")
+def adam_a_thousand_times_too_slow(seed: int) -> Setup:
+    # Of wide layers whose weights are small even that is a visible part.
+    layers = (dr.nn.Conv2d(1, 8, 3, padding=1), dr.nn.ReLU(), dr.nn.Flatten(), dr.nn.Linear(512, 10))
+    model = dr.nn.Sequential(*layers)
+    return Setup(model, *images(), entropy, _adam(model, 1e-6))
 
 
 @register(BROKEN, "learning_rate_too_low", "")

@@ -12,8 +12,8 @@ import pytest
 import deltarule as dr
 from deltarule.errors import ArgumentError
 from deltarule.explain.training_health.causes import CAUSES, REMEDIES, Finding, Remedy, findings
+from deltarule.explain.training_health.causes.best_step import best_factor
 from deltarule.explain.training_health.causes.finding import severity
-from deltarule.explain.training_health.causes.learning_rate import best_factor
 from deltarule.explain.training_health.causes.precedence import without_consequences
 from deltarule.explain.training_health.label_information import label_information
 from deltarule.explain.training_health.probe import vitals
@@ -136,6 +136,26 @@ def test_saturation_names_the_layer_and_how_large_its_weights_are():
         "initialise",
         {"layer": "2", "initialiser": "xavier_uniform", "factor": 1 / finding.evidence["times"]},
     )
+
+
+class _SumOfTokens(dr.nn.Module):
+    def __init__(self):
+        self.embedding = dr.nn.Embedding(30, 8)
+        self.output = dr.nn.Linear(8, 2)
+
+    def forward(self, tokens):
+        return self.output(dr.tanh(self.embedding(tokens).sum(axis=1)))
+
+
+def test_saturated_sums_of_embeddings_are_told_by_their_size():
+    dr.manual_seed(0)
+    tokens = np.random.default_rng(0).integers(0, 30, (200, 16))
+    look = measured(_SumOfTokens(), tokens, (tokens < 5).sum(axis=1) > 2)
+    (finding,) = findings([look])
+    assert (finding.cause, finding.layer) == ("saturated_by_weights", "embedding")
+    # Sixteen numbers of size 1, and tokens that are not on average 0.
+    assert 4.0 < finding.evidence["times"] < 6.0
+    assert finding.evidence["weight_rms"] == pytest.approx(1.0, rel=0.1)
 
 
 def test_the_memory_of_a_recurrence_is_told_in_steps():

@@ -9,13 +9,14 @@ import pytest
 
 import deltarule as dr
 from deltarule.errors import ArgumentError
-from deltarule.explain.comparison.changes import CHANGES, NotPossible
 from deltarule.explain.training_health.causes.finding import Remedy
 from deltarule.explain.training_health.health import health
 from deltarule.explain.training_health.remedy import try_remedy
+from deltarule.explain.training_health.remedy_changes import CHANGES, NotPossible
 from deltarule.explain.training_health.setup import Setup, train_for
 from deltarule.explain.training_health.watch import Watch
 from tests.explain.training_health.broken_networks import BROKEN
+from tests.explain.training_health.networks import line
 
 
 def data(rows: int = 256):
@@ -390,13 +391,31 @@ def test_what_is_out_of_range_is_told(options, said):
 def test_numbers_of_numpy_and_a_measurement_by_itself_will_do():
     model = dr.nn.Linear(6, 3)
     found = health(model, "classification", data(), rows=np.int64(16))
-    assert found.last.inputs.shape == (16, 6)
+    assert (found.last.rows, found.last.outputs.shape) == (16, (16, 3))
     assert health(found.last).history == found.history
 
 
 def test_a_loss_that_is_no_tensor_is_told():
     with pytest.raises(ArgumentError, match="vitals: the loss expects to give a tensor, got float"):
         health(dr.nn.Linear(6, 3), lambda output, targets: 3.0, data())
+
+
+@pytest.mark.parametrize("penalty", [None, lambda model: 0.01 * (model.weight * model.weight).sum()])
+def test_a_loss_that_is_cut_off_is_named_before_and_after_a_training(penalty):
+    inputs, values = line(0, features=1)
+    model = dr.nn.Linear(1, 1)
+    optimizer = dr.optim.SGD(model.parameters(), lr=0.1)
+
+    def loss(output, targets):
+        return dr.mse_loss(output.detach(), targets)
+
+    for steps in (0, 10):
+        found = health(
+            model, loss, (100 * inputs, values), optimizer, steps=steps, penalty=penalty, try_remedies=True
+        )
+        assert found.findings[0].cause == "loss_not_connected"
+        assert found.findings[0].evidence["parameters"] == 2
+        assert [each.outcome for each in found.trials][:1] == ["advice"]
 
 
 def test_health_can_be_asked_for_where_nothing_is_recorded():

@@ -10,8 +10,8 @@ import pytest
 import deltarule as dr
 from deltarule.errors import ArgumentError
 from deltarule.explain.training_health.probe import vitals
-from deltarule.explain.training_health.recurrent_vitals import spectral_radius
-from deltarule.explain.training_health.vitals import UnitVitals, Vitals
+from deltarule.explain.training_health.unit_activity import UnitVitals
+from deltarule.explain.training_health.vitals import Vitals
 
 
 def batch(rows: int = 32, features: int = 5, classes: int = 3, seed: int = 0):
@@ -421,14 +421,6 @@ def test_layers_and_directions_are_measured_apart():
         ("layer", 0, False), ("layer", 0, True), ("layer", 1, False), ("layer", 1, True),
     ]  # fmt: skip
     assert len(found.units) == 4 * 3
-
-
-def test_the_spectral_radius_by_powers_is_that_of_eigenvalues():
-    source = np.random.default_rng(4)
-    matrices = source.standard_normal((5, 30, 30)) / np.sqrt(30)
-    exact = [np.abs(np.linalg.eigvals(each)).max() for each in matrices]
-    assert spectral_radius(matrices) == pytest.approx(np.exp(np.mean(np.log(exact))), rel=0.03)
-    assert spectral_radius(np.zeros((2, 3, 3))) == 0.0
 
 
 # ---- data and outputs

@@ -10,6 +10,8 @@ import pytest
 
 import deltarule as dr
 from deltarule.errors import ArgumentError, NonFiniteError
+from deltarule.explain.training_health.causes import findings
+from deltarule.explain.training_health.probe_batch import fact_batch
 from deltarule.explain.training_health.watch import Watch
 
 
@@ -66,7 +68,7 @@ def test_it_measures_the_first_step_every_nth_and_the_last():
     watch = Watch(every=50)
     trained([watch])
     assert [each.step for each in watch.records] == [0, 50, 100, 128]
-    assert all(each.inputs.shape == (32, 6) for each in watch.records)
+    assert all((each.rows, each.outputs.shape) == (32, (32, 3)) for each in watch.records)
     assert watch.records[0].training_loss is None
     assert watch.records[0].noise.batch_size == 16
 
@@ -138,6 +140,34 @@ def test_facts_of_the_data_are_measured_once():
     trained([watch])
     assert all(each.inputs is watch.records[0].inputs for each in watch.records)
     assert all(each.targets is watch.records[0].targets for each in watch.records)
+
+
+def test_the_default_probe_tells_shuffled_labels_from_true_ones():
+    dr.manual_seed(0)
+    inputs, classes = data(rows=1000)
+    mixed = np.random.default_rng(1).permutation(classes)
+    for labels, expected in ((classes, []), (mixed, ["labels_uninformative"])):
+        watch = Watch()
+        model = dr.nn.Sequential(dr.nn.Linear(6, 16), dr.nn.ReLU(), dr.nn.Linear(16, 3))
+        dr.fit(model, (inputs, labels), epochs=4, batch_size=32, lr=0.01, callbacks=[watch])
+        assert watch.records[0].inputs.shape[0] == 1000
+        assert [each.cause for each in findings(watch.records)] == expected
+
+
+def test_the_default_probe_sees_a_rare_class():
+    inputs, _ = data(rows=3000)
+    rare = (inputs[:, 0] > 2).astype(np.int64)
+    watch = Watch()
+    dr.manual_seed(0)
+    dr.fit(dr.nn.Linear(6, 2), (inputs, rare), epochs=1, batch_size=32, lr=0.01, callbacks=[watch])
+    assert [each.cause for each in findings(watch.records)] == ["class_imbalance"]
+
+
+def test_facts_of_large_rows_are_told_from_fewer():
+    rows = np.zeros((300, 3, 128, 128), np.uint8)
+    told, _ = fact_batch((rows, np.zeros(300, int)), 32, "Watch")
+    assert len(told) == 2**21 // rows[0].size
+    assert len(fact_batch((rows, np.zeros(300, int)), 100, "Watch")[0]) == 100
 
 
 def test_without_time_only_the_first_and_the_last_step_are_measured():

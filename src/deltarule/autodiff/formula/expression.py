@@ -185,6 +185,14 @@ def equal(left: Operand, right: Operand) -> Function:
     return function("equal", left, right)
 
 
+def nonzero(divisor: Expression) -> Function:
+    """A divisor that is 0 only where the dividend is too, as 1 there: 0 / 0 is 0.
+
+    Derivations leave the bracket out where no 0 occurs.
+    """
+    return divisor + equal(divisor, 0)
+
+
 def less(left: Operand, right: Operand) -> Function:
     """Iverson bracket [left < right]."""
     return function("less", left, right)

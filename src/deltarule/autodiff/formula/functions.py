@@ -251,8 +251,9 @@ def define_array_function(
     shape: Callable[..., Shape] = same,
     source: Source = "",
     helper: Callable[..., Any] | None = None,
+    places: tuple[int, ...] = (),
 ) -> None:
     """Adds a whole-array function for a family of operations; its file calls this once."""
     assert name not in ARRAY_FUNCTIONS, f"array function {name!r} is defined twice"
     carried = helper or (None if source else value)
-    ARRAY_FUNCTIONS[name] = ArrayFunctionRow(value, latex, shape, source, carried)
+    ARRAY_FUNCTIONS[name] = ArrayFunctionRow(value, latex, shape, source, carried, places=places)

@@ -149,9 +149,11 @@ class _Writer:
         if expression.name == "add" and len(terms := _terms(expression)) > _MOST_TERMS:
             first = " + ".join(self.write(term, SUM) for term in terms[:3])
             return rf"{first} + \dots + {self.write(terms[-1], SUM)}", SUM
-        if expression.name == "add" and isinstance(last, Function) and last.name == "negative":
-            left = self.write(expression.arguments[0], SUM)
-            return f"{left} - {self.write(last.arguments[0], PRODUCT)}", SUM
+        if expression.name == "add":
+            left, right = self._arguments(expression.arguments, row.places)
+            if right.startswith("-"):
+                # a + (-b - c) is a - b - c.
+                return f"{left} - {right[1:]}", SUM
         if self.matrix and expression.name in ("pow", "square") and not _is_scalar(expression.arguments[0]):
             template = template.replace("^{{", r"^{{\odot ")
         return template.format(*self._arguments(expression.arguments, row.places)), row.strength
@@ -308,7 +310,8 @@ def number(expression: Number) -> str:
     value = expression.value
     if value in (float("inf"), float("-inf")):
         return r"\infty" if value > 0 else r"-\infty"
-    digits = f"{value:.6g}"
+    # Of two zeros, one has a sign that nobody writes.
+    digits = f"{value + 0.0:.6g}"
     if "e" in digits:
         mantissa, exponent = digits.split("e")
         power = f"10^{{{int(exponent)}}}"

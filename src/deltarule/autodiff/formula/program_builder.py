@@ -34,6 +34,7 @@ class CodeLine:
     defines  symbols that it defines; both are empty for the head of a loop
     indent   0, or 1 inside a loop
     helpers  helpers that it calls, which helper_sources gives the text of
+    shape    of what it computes, where it computes one array
     """
 
     text: str
@@ -41,6 +42,7 @@ class CodeLine:
     defines: tuple[str, ...] = ()
     indent: int = 0
     helpers: tuple[str, ...] = ()
+    shape: Shape = ()
 
     def __str__(self) -> str:
         return INDENT * self.indent + self.text
@@ -108,9 +110,8 @@ class ProgramBuilder:
         written = writer.write(right)
         if written.boolean:
             self.booleans |= set(defines)
-        return [
-            CodeLine(f"{target} = {written.text}", _read(right), defines, int(looped), tuple(writer.helpers))
-        ]
+        text, helpers = f"{target} = {written.text}", tuple(writer.helpers)
+        return [CodeLine(text, _read(right), defines, int(looped), helpers, shape_of(right, self.shapes))]
 
     def _text(self, expression: Expression) -> str:
         return Writer(self.shapes, self.booleans).write(expression).text

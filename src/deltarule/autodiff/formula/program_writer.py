@@ -149,7 +149,10 @@ class Writer:
         if is_helper(value):
             known_as = helper_name(value)
             self.helpers[known_as] = None
-        boolean = all(argument.boolean for argument in arguments)
+        boolean = name in ("maximum", "minimum") and all(argument.boolean for argument in arguments)
+        if not boolean:
+            # Of True and False NumPy's functions are numbers of three digits.
+            arguments = [as_number(argument) for argument in arguments]
         return Code(f"{known_as}({', '.join(argument.text for argument in arguments)})", boolean=boolean)
 
     def _where(self, expression: Function) -> Code:
@@ -188,10 +191,14 @@ class Writer:
             return as_number(left)
         if left.text == "0" and plus:
             return as_number(right)
-        if left.boolean and right.boolean:
+        if left.boolean and (right.boolean or right.strength == SUM):
+            # True + True is True, and the terms of a sum on the right stand beside the left.
             left = as_number(left)
-        if right.text.startswith("-") and right.strength >= (SUM if plus else MIXED):
-            # a + -b is a - b, and a - -b is a + b.
+        if plus and right.text.startswith("-") and right.strength >= SUM:
+            # a + (-b - c) is a - b - c.
+            return Code(f"{left.at(SUM)} - {right.text[1:]}", SUM)
+        if right.text.startswith("-") and right.strength >= MIXED:
+            # a - -b is a + b.
             right, plus = replace(right, text=right.text[1:]), not plus
         place = SUM if plus else MIXED
         return Code(f"{left.at(SUM)} {'+' if plus else '-'} {right.at(place)}", SUM)
@@ -203,7 +210,11 @@ class Writer:
         while waiting:
             part = waiting.pop(0)
             if isinstance(part, Number) and part.latex:
-                constants.append(number_source(part.value))
+                constant = number_source(part.value)
+                if constant.text.startswith("1 / "):
+                    divisors.append(Code(constant.text.removeprefix("1 / ")))
+                else:
+                    constants.append(constant)
             elif isinstance(part, Number):
                 number *= part.value
             elif isinstance(part, Function) and part.name == "multiply":
@@ -225,10 +236,11 @@ class Writer:
         return self._product_of(number, constants, factors)
 
     def _product_of(self, number: float, constants: Sequence[Code], others: Sequence[Code]) -> Code:
-        factors = [*constants, *_with_powers(others)]
+        # True and False come last, as they take no sign.
+        factors = sorted([*constants, *_with_powers(others)], key=lambda factor: factor.boolean)
         if not factors:
             return number_source(number)
-        if all(factor.boolean for factor in factors) and abs(number) == 1:
+        if factors[0].boolean and abs(number) == 1:
             factors[0] = as_number(factors[0])
         if abs(number) != 1:
             factors = [number_source(number), *factors]
@@ -236,7 +248,8 @@ class Writer:
         if len(factors) == 1:
             if number == 1:
                 return factors[0]
-            return Code(f"-{factors[0].at(PRODUCT)}", NEGATIVE)
+            strength = PRODUCT if factors[0].strength == PRODUCT else NEGATIVE
+            return Code(f"-{factors[0].at(PRODUCT)}", strength)
         product = self._times(factors)
         return Code(f"-{product.text}", PRODUCT) if number == -1 else product
 
@@ -251,7 +264,9 @@ class Writer:
         total, count = expression.arguments
         if not isinstance(total, ArrayFunction) or not isinstance(count, Number):
             return None
-        x = shape_of(total.arguments[0], self.shapes) if total.name in ("sum", "sum_all") else ()
+        if total.name not in ("sum", "sum_all"):
+            return None
+        x = shape_of(total.arguments[0], self.shapes)
         axes = reduced_axes(x, total.options.get("axis"))
         if not axes or math.prod(x[axis] for axis in axes) != count.value:
             return None
@@ -263,6 +278,8 @@ class Writer:
     def _array_function(self, expression: ArrayFunction) -> Code:
         if expression.name == "matmul":
             return self._matmul(expression)
+        if expression.name == "broadcast_to" and isinstance(expression.arguments[0], Number):
+            return _full(expression.arguments[0], expression.options["shape"])
         if expression.name == "reshape":
             expression = self._with_fitting_axes(expression)
         if expression.name in ("sum", "sum_all") and _is_negative(expression.arguments[0]):
@@ -313,6 +330,14 @@ class Writer:
         first, second = self._write(left), self._write(right)
         chained = isinstance(left, ArrayFunction) and left.name == "matmul"
         return Code(f"{first.at(MIXED if chained else NEGATIVE)} @ {second.at(NEGATIVE)}", MIXED)
+
+
+def _full(number: Number, shape: Shape) -> Code:
+    """An array that is one number everywhere."""
+    extents = tuple(shape) if len(shape) != 1 else shape[0]
+    if number.value in (0, 1):
+        return Code(f"np.{'ones' if number.value else 'zeros'}({extents})")
+    return Code(f"np.full({extents}, {number_source(number.value).text})")
 
 
 def _with_powers(factors: Sequence[Code]) -> list[Code]:

@@ -215,8 +215,14 @@ def without_broadcasts(expression: Expression, shapes: Mapping[str, Shape]) -> E
     """Matrix form without spreading or summing to a shape that is there already."""
     expression = rebuilt(expression, lambda part: without_broadcasts(part, shapes))
     if isinstance(expression, ArrayFunction) and expression.name in ("broadcast_to", "sum_to", "reshape"):
-        if _shape(expression.arguments[0], shapes) == tuple(expression.options["shape"]):
-            return expression.arguments[0]
+        inner = expression.arguments[0]
+        if _shape(inner, shapes) == tuple(expression.options["shape"]):
+            return inner
+        if isinstance(inner, ArrayFunction) and inner.name == "broadcast_to":
+            whole = _shape(expression, shapes)
+            if expression.name == "reshape" and isinstance(inner.arguments[0], Number) and whole is not None:
+                # One number everywhere is that in any shape.
+                return ArrayFunction("broadcast_to", inner.arguments, {"shape": whole})
     if isinstance(expression, Function):
         whole = _shape(expression, shapes)
         parts = list(expression.arguments)

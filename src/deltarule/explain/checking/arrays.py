@@ -68,6 +68,10 @@ def readings(
         error = holds([np.swapaxes(each, -1, -2) for each in given])
         if error is not None:
             yield Reading("transposed", error=error)
+    if given[0].ndim >= 3:
+        error = holds([np.flip(each, (-2, -1)) for each in given])
+        if error is not None:
+            yield Reading("flipped", error=error)
     if len(gates) > 1:
         yield from _gates(given, right, gates, tolerance)
     factor = _factor(given, right, trials, tolerance)
@@ -110,9 +114,10 @@ def _shapes(
     for count in range(1, target.ndim + 1):
         for axes in combinations(range(target.ndim), count):
             for keep in (False, True):
-                if all(
-                    close(own, np.sum(each, axis=axes, keepdims=keep))
-                    for own, each in zip(given, right, strict=True)
+                sums = [np.sum(each, axis=axes, keepdims=keep) for each in right]
+                if all(own.shape == each.shape for own, each in zip(given, sums, strict=True)) and all(
+                    np.max(np.abs(own - each)) <= TOLERANCE * np.max(np.abs(whole))
+                    for own, each, whole in zip(given, sums, right, strict=True)
                 ):
                     yield Reading("extra_sum", axes=axes)
                     return
@@ -196,6 +201,13 @@ def extents_by_role(trial: Trial) -> dict[str, int]:
         found["elements"] = int(np.prod(shape))
     if len(shape) > 1:
         found["classes"] = shape[-1]
+    if (
+        len(shape) == 2
+        and shape[1] > 1
+        and any(leaf.shape == (shape[0], 1) for leaf in trial.leaves.values())
+    ):
+        # A bias that is a column says that samples are columns.
+        found["batch"], found["classes"] = shape[1], shape[0]
     for node in trial.pass_(False).nodes:
         deep = next((tensor.shape for tensor in node.inputs if tensor.ndim == 3), None)
         if deep is not None:

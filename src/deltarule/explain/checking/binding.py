@@ -28,7 +28,10 @@ Shape = tuple[int, ...]
 _COMPARISONS = {
     "<": "less", ">": "greater", "<=": "less_equal", ">=": "greater_equal", "=": "equal", "!=": "not_equal",
 }  # fmt: skip
-_MAPS = ("tanh", "sigmoid", "exp", "log", "sqrt", "abs", "sin", "cos", "square", "sign", "erf")
+_MAPS = frozenset(
+    "tanh sigmoid exp log sqrt abs sin cos tan sinh cosh square sign erf expm1 log1p maximum minimum "
+    "where".split()
+)
 
 
 class Misfit(Exception):
@@ -232,6 +235,14 @@ class Binder:
 
     def product(self, term: Term, left: Bound, right: Bound) -> Bound:
         """Numbers multiply; arrays as the sign says, and side by side as their shapes allow."""
+        if term.text != "*":
+            # A matrix times a vector of ones is a sum: over rows, 𝟙ᵀ A, or over columns, A 𝟙.
+            for place, (other, axis) in enumerate(((right, -2), (left, -1))):
+                if _is_ones(term.parts[place]) and term.parts[1 - place].kind != "compare":
+                    if len(other.shape) >= 2:
+                        return replace(self.summed(term, other, axis, False, False), row=place == 0)
+                    if place == 0 and len(other.shape) == 1 and term.parts[0].kind == "transpose":
+                        return self.summed(term, other, None, False, False)
         if not left.shape or not right.shape or term.text == "*":
             return self.mapped(term, "multiply", left, right)
         both = len(left.shape) == len(right.shape) == 1
@@ -346,8 +357,13 @@ class Binder:
     def called(self, term: Term) -> Bound:
         title = term.text
         parts = [self.bind(part) for part in term.parts]
-        if title in _MAPS or title in ("maximum", "minimum", "where"):
+        if title in _MAPS:
             return self.mapped(term, title, *parts)
+        if title == "len":
+            axis, shape = term.options.get("axis", 0), parts[0].shape
+            if axis is not None and not -len(shape) <= axis < len(shape):
+                raise Misfit(term, f"there is no axis {axis}", shape)
+            return self.constant(int(np.prod(shape)) if axis is None else shape[axis])
         if title == "relu":
             return self.mapped(term, "maximum", parts[0], self.constant(0.0))
         if title in ("sum", "mean"):
@@ -360,6 +376,8 @@ class Binder:
             again = self.mapped(term, "exp", self.bind(term.parts[0]))
             total = self.summed(term, again, term.options.get("axis", -1), True, False)
             return self.mapped(term, "divide", grown, total)
+        if title == "matrix":
+            return self.matrix(term, parts)
         if title == "outer":
             return self.outer(parts[0], parts[1])
         if title in ("ones_like", "zeros_like"):
@@ -376,6 +394,20 @@ class Binder:
         own, other = parts[0].axes[0], self.fresh(extent)
         return Bound(parts[0].expression * function("equal", own, other), (extent, extent), (own, other))
 
+    def matrix(self, term: Term, parts: Sequence[Bound]) -> Bound:
+        """Elements written out, row by row; a single column is a vector."""
+        shape = tuple(term.options["shape"])
+        axes = tuple(self.fresh(extent) for extent in shape)
+        expression: Expression = Number(0)
+        for place, part in zip(np.ndindex(shape), parts, strict=True):
+            if part.shape:
+                raise Misfit(term, "an element of a matrix is no number", part.shape)
+            here = [function("equal", axis, Number(at)) for axis, at in zip(axes, place, strict=True)]
+            expression = expression + here[0] * here[1] * part.expression
+        if shape[1] == 1:
+            return Bound(reindexed(expression, {axes[1]: Number(0)}), shape[:1], axes[:1])
+        return Bound(expression, shape, axes)
+
     def one_hot(self, term: Term, part: Bound) -> Bound:
         """1 in the place of the class number."""
         classes = int(self.counts.get("classes", 0))
@@ -387,3 +419,8 @@ class Binder:
         assert part.axes is not None
         own = self.fresh(classes)
         return Bound(function("equal", part.expression, own), (*part.shape, classes), (*part.axes, own))
+
+
+def _is_ones(term: Term) -> bool:
+    own = term.parts[0] if term.kind == "transpose" else term
+    return own.kind == "number" and own.text == "ones"

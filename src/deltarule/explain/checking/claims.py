@@ -11,7 +11,7 @@ import numpy as np
 
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError
-from deltarule.explain.checking.names import canonical, listed
+from deltarule.explain.checking.names import canonical, differentiated, listed
 from deltarule.explain.checking.problem import WHO, FunctionProblem, Problem, Trial
 
 _UPSTREAM = re.compile(
@@ -259,13 +259,10 @@ def _attributes(holder: Any, varied: Sequence[str]) -> dict[str, Any]:
 
 def alias(text: str, varied: Sequence[str]) -> str | None:
     """The array that a name speaks of: W for "W", "dW", "grad_W", "dL/dW", "∂L/∂W", "W_grad"."""
-    text = text.strip().replace(" ", "")
-    fraction = re.fullmatch(r"\\d?frac\{\\partial(L|\\ell|\\mathcal\{L\}|E|J)\}\{\\partial(.+)\}", text)
-    if fraction:
-        text = fraction[2]
+    text = (differentiated(text) or text).strip().replace(" ", "")
     candidates = [text]
     for pattern in (
-        r"(?:d|∂|\\partial)(?:L|E|J|loss|ℓ)_?/?_?(?:d|∂|\\partial)_?(.+)",
+        r"d(?:L|E|J|loss)_?d_?(.+)",
         r"(?:d|∂|\\partial|grad_?|D|∇_?)_?(.+)",
         r"(.+?)[._]?grad(?:ient)?",
     ):

@@ -10,6 +10,7 @@ from deltarule.explain.checking.syntax import (
     Term,
     at,
     call,
+    index_names,
     number,
     product,
     replaced,
@@ -34,6 +35,7 @@ RANKS = {
             "mean_for_sum",
             "sum_for_mean",
             "extra_sum_index",
+            "kept_axes",
             "shifted",
             "wrong_index",
             "wrong_point",
@@ -82,7 +84,7 @@ def corrections(
     used     names that the formula and those before it use: put in first
     indices  those on its left side
     """
-    letters = _loose(term) | {*indices}
+    letters = index_names(term) | {*indices}
     yield Correction("sign", (), _negated(term))
     for path, part in walk(term):
         parent = at(term, path[:-1]) if path else None
@@ -243,6 +245,8 @@ def _sums(term: Term, path: Path, part: Term) -> Iterator[Correction]:
         kind = "sum_for_mean" if part.text == "sum" else "mean_for_sum"
         new = replace(part, text=other)
         yield Correction(kind, path, replaced(term, path, new), written(new), written(part))
+        turned = replace(part, options={**options, "keepdims": not options.get("keepdims")})
+        yield Correction("kept_axes", path, replaced(term, path, turned), written(turned), written(part))
         for axis in (0, 1, 2, (0, 1), None):
             if axis != options.get("axis"):
                 new = replace(part, options={**options, "axis": axis})
@@ -259,27 +263,12 @@ def _sums(term: Term, path: Path, part: Term) -> Iterator[Correction]:
         for axis in (0, 1, (0, 1), -1):
             new = call("sum", part, axis=axis)
             yield Correction("missing_sum", path, new, written(new), written(part), 0 if axis == 0 else 1)
-        for index in sorted(_loose(term)):
+        for index in sorted(index_names(term)):
             new = Term("over", (part,), "sum", names=(index,))
             yield Correction("missing_sum", path, new, f"Σ_{index}", "", 0)
             if part.kind == "over":
                 more = replace(part, names=(*part.names, index))
                 yield Correction("missing_sum", path, more, f"Σ_{index}", "", 0)
-
-
-def _loose(term: Term) -> set[str]:
-    """Letters that stand as indices."""
-    found: set[str] = set()
-
-    def visit(part: Term) -> None:
-        if part.kind == "element":
-            for index in part.parts:
-                found.update(each.text for each in (index, *index.parts) if each.kind == "name")
-        for inner in part.parts:
-            visit(inner)
-
-    visit(term)
-    return found
 
 
 def _symbols(term: Term, path: Path, part: Term, arrays: Mapping[str, int]) -> Iterator[Correction]:

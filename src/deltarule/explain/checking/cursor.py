@@ -16,11 +16,13 @@ class Cursor:
         self.text, self.names = text, names
         self.tokens: list[Token] = tokens(text)
         self.place = 0
-        # Single letters that stand as indices somewhere in the text.
+        # Single letters that stand as indices somewhere in the text: x[n, i], x_{n,i}, x_{ni}, x_i.
         scripts = re.findall(r"\[([^\]]*)\]|_\{([^}]*)\}|_(\w)", text)
         self.letters = {
             letter for found in scripts for each in found for letter in re.findall(r"\b[a-z]\b", each)
         }
+        for below in re.findall(r"_\{([a-z]{2,3})\}", text):
+            self.letters.update(below)
 
     @property
     def here(self) -> Token:

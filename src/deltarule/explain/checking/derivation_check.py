@@ -24,7 +24,7 @@ from deltarule.explain.shown import Shown
 from deltarule.nn.module import Module
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DerivationCheck(Shown):
     """What was found about gradients derived by hand.
 

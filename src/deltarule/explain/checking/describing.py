@@ -6,7 +6,7 @@ from deltarule.autodiff.formula.expression import Element, Expression, Index, Lo
 from deltarule.autodiff.formula.latex import latex
 from deltarule.autodiff.formula.rewriting import reindexed
 from deltarule.autodiff.node import Node
-from deltarule.explain.checking.faults import Fault
+from deltarule.explain.checking.fault import Fault
 from deltarule.explain.checking.findings import Cause, Place
 from deltarule.explain.checking.problem import GATES, Trial
 from deltarule.explain.checking.suspects import CONSTANT, Site, Suspect, left_name, local_formula
@@ -29,7 +29,6 @@ def described(
     searched: Trial,
     shown: Trial | None,
     suspect: Suspect,
-    factor: float,
     terms: tuple[str, ...],
     error: float,
     trials: int,
@@ -54,9 +53,11 @@ def described(
             value="" if suspect.edge == CONSTANT else _value_name(trial, node, suspect.edge),
         )
         kind = "constant" if suspect.edge == CONSTANT else "missing_contribution"
-        return Cause(kind, terms, place, factor=_unless_one(factor), error=error, trials=trials)
+        return Cause(kind, terms, place, error=error, trials=trials)
     site, fault = next(iter(suspect.changes(trial).values()))
-    symbols = node.operation.symbols
+    local = local_formula(trial, node)
+    assert local is not None
+    symbols = local.symbols
     subject = fault.subject
     value = ""
     if fault.kind == "missing_recurrent" and site.time is not None:
@@ -79,8 +80,7 @@ def described(
     def equation(right: Expression) -> str:
         return f"{written(site.equation.left)} = {written(right)}"
 
-    if isinstance(fault.used, Index) and fault.kind == "mean_for_sum":
-        factor /= fault.used.extent
+    extent = fault.used.extent if isinstance(fault.used, Index) and fault.kind == "mean_for_sum" else 1
     return Cause(
         kind=fault.kind,
         terms=terms,
@@ -90,7 +90,7 @@ def described(
         extent={"n": "batch", "t": "time"}.get(getattr(fault.used, "name", ""), ""),
         right=equation(site.equation.right),
         faulty=equation(fault.right),
-        factor=_unless_one(factor),
+        factor=1 / extent if extent > 1 else None,
         error=error,
         trials=trials,
     )
@@ -110,10 +110,6 @@ def _handed_back(trial: Trial, node: Node, site: Site, fault: Fault) -> tuple[st
                     later = loop.index + (1 if loop.reverse else -1)
                     return name.removeprefix("grad_previous_"), reindexed(equation.right, {loop.index: later})
     return "", fault.subject
-
-
-def _unless_one(factor: float) -> float | None:
-    return None if factor == 1 else factor
 
 
 def _gate(node: Node, name: str, fault: Fault) -> str:

@@ -96,6 +96,8 @@ KINDS = (
     "wrong_step",
     "shifted",
     "swapped_gates",
+    "wrong_gate",
+    "flipped",
     "elementwise",
     "product_for_hadamard",
     "hadamard_for_product",

@@ -16,12 +16,13 @@ from deltarule.errors import ArgumentError
 from deltarule.explain.checking.arrays import extents_by_role
 from deltarule.explain.checking.binding import Misfit
 from deltarule.explain.checking.claims import Claim, alias
+from deltarule.explain.checking.equation_text import equations, left_side, stem_and_letters
 from deltarule.explain.checking.equations import bound_equation
 from deltarule.explain.checking.names import COUNTS, Names, canonical
 from deltarule.explain.checking.parse import parse
 from deltarule.explain.checking.problem import WHO, FunctionProblem, Problem, Trial
-from deltarule.explain.checking.sympy_reader import is_sympy, read_sympy
-from deltarule.explain.checking.syntax import Term, names_in
+from deltarule.explain.checking.sympy_reader import read_sympy
+from deltarule.explain.checking.syntax import Term, index_names, names_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ class FormulaClaim(Claim):
             if canonical(letter) not in taken:
                 self.names.add(letter, 0)
         self.statements: list[Statement] = []
-        for left, right in _lines(given):
+        for left, right in equations(given):
             self.statements.append(self._statement(left, right))
         if not any(each.target for each in self.statements):
             raise ArgumentError(
@@ -71,15 +72,14 @@ class FormulaClaim(Claim):
             )
 
     def _statement(self, left: str, right: Any) -> Statement:
-        base, indices = _left_side(left)
-        single = re.fullmatch(r"(.+)_\{?([a-z])\}?", base)
-        if single and not indices and alias(base, self.problem.varied) is None:
-            # b_k: one index of a vector.
-            vector = alias(single[1], self.problem.varied) or self._by_alias(single[1])
-            if vector is not None and self.problem.start[vector].ndim == 1:
-                base, indices = single[1], (single[2],)
-        found = alias(base, self.problem.varied) or self._by_alias(base)
-        title = f"grad_{found}" if found else base
+        base, indices, found = self._defined(left, right)
+        inner = base.removeprefix("∂L/∂")
+        known = self.names.find(inner)
+        title = (
+            f"grad_{found or (known[0] if known else _written_name(inner))}"
+            if found or inner != base
+            else base
+        )
         own = _written_name(title)
         shape = self.problem.start[found].shape if found else None
         text = right if isinstance(right, str) else str(right)
@@ -95,19 +95,49 @@ class FormulaClaim(Claim):
         try:
             term = parse(right, self.names) if isinstance(right, str) else read_sympy(right, self.names)
         except ArgumentError as error:
-            raise ArgumentError(WHO, f"formula for {left}: {error.problem}", error.fix) from None
+            fix = error.fix
+            stem = (stem_and_letters(base) or ("",))[0]
+            if isinstance(right, str) and stem and f"{stem}_" in right:
+                fix = f"Write a recurrence with all indices, such as {stem}[t, j] = ... {stem}[t+1, k] ..."
+            raise ArgumentError(WHO, f"formula for {left}: {error.problem}", fix) from None
         statement = Statement(own, found or "", indices, text, term)
         ndim = len(shape) if shape is not None else self._ndim(statement)
         self.names.known[canonical(own)] = (own, ndim)
-        others = (f"d{found}", f"∂{found}", f"dL/d{found}") if found else ()
+        others = (f"d{own[5:]}", f"∂{own[5:]}", f"dL/d{own[5:]}") if own.startswith("grad_") else ()
         for other in (base, *others):
             if not found or other in others or self.names.find(other) is None:
                 self.names.known[canonical(other)] = (own, ndim)
         return statement
 
+    def _defined(self, left: str, right: Any) -> tuple[str, tuple[str, ...], str | None]:
+        """What a line defines: its name, the indices behind it, and the array whose gradient it claims."""
+        base, indices = left_side(left)
+        found = self._target(base)
+        parts = None if indices or found else stem_and_letters(base)
+        if parts is not None:
+            stem, letters = parts
+            target = self._target(stem)
+            axes = None if target is None else self.problem.start[target].ndim
+            if axes == len(letters) or (axes is None and self._runs(letters, right)):
+                return stem, letters, target
+        return base, indices, found
+
+    def _target(self, base: str) -> str | None:
+        return alias(base, self.problem.varied) or self._by_alias(base)
+
+    def _runs(self, letters: tuple[str, ...], right: Any) -> bool:
+        """Whether letters below a new name are indices: they stand as such in its formula."""
+        if not isinstance(right, str):
+            return False
+        try:
+            return {*letters} <= index_names(parse(right, self.names))
+        except ArgumentError:
+            # A recurrence reads the name that it defines.
+            return len(letters) > 1
+
     def _by_alias(self, base: str) -> str | None:
         """A gradient's name through another name of its array: dW1 for the first layer's weight."""
-        for pattern in (r"(?:d|∂)(?:L|E|J|ℓ)?/?(?:d|∂)?(.+)", r"grad_(.+)", r"(.+)"):
+        for pattern in (r"(?:∂L/∂|d|∂)(.+)", r"grad_(.+)", r"(.+)"):
             match = re.fullmatch(pattern, canonical(base))
             known = self.names.find(match[1]) if match else None
             if known is not None and known[0] in self.problem.varied:
@@ -161,7 +191,11 @@ class FormulaClaim(Claim):
                 with np.errstate(all="ignore"):
                     solve([line], environment)
                 if statement.target:
-                    answers[statement.target] = np.asarray(environment[statement.title], np.float64)
+                    own = np.asarray(environment[statement.title], np.float64)
+                    if statement.term.text == "matrix" and target is not None and own.size == np.prod(target):
+                        # A matrix of one column may stand for a vector.
+                        own = own.reshape(target)
+                    answers[statement.target] = own
             except Misfit as error:
                 environment[statement.title] = error
             except (IndexError, ValueError, AssertionError, KeyError) as error:
@@ -257,86 +291,6 @@ def _aliases(title: str, problem: Problem, trial: Trial) -> list[str]:
     if title == "bias":
         found.append("b")
     return found
-
-
-def _lines(given: Mapping[Any, Any] | str) -> list[tuple[str, Any]]:
-    """(left side, right side) of every line: text with several lines defines what its last one uses."""
-    found: list[tuple[str, Any]] = []
-    if isinstance(given, str):
-        for line in _split_lines(given):
-            left, right = _equation(line)
-            if left is None:
-                raise ArgumentError(
-                    WHO,
-                    f"expected lines such as 'dW = δᵀ x', got {line!r}",
-                    "Put a left side and '=' before it.",
-                )
-            found.append((left, right))
-        return found
-    for key, value in given.items():
-        if isinstance(value, str):
-            *before, last = _split_lines(value) or [""]
-            for line in before:
-                left, right = _equation(line)
-                if left is None:
-                    raise ArgumentError(
-                        WHO, f"formula for {key}: expected 'name = ...' before its last line, got {line!r}",
-                        "Define what the last line uses.",
-                    )  # fmt: skip
-                found.append((left, right))
-            left, right = _equation(last)
-            found.append((str(key), last if left is None else right))
-            if left is not None and _left_side(left)[1] and not _left_side(str(key))[1]:
-                found[-1] = (left, right)
-        elif is_sympy(value):
-            found.append((str(key), value))
-        else:
-            raise ArgumentError(
-                WHO, f"formula for {key}: expected text or a SymPy expression, got {type(value).__name__}",
-                "A NumPy function of the inputs is handed in by itself, as backward.",
-            )  # fmt: skip
-    return found
-
-
-def _split_lines(text: str) -> list[str]:
-    lines = re.split(r"\n|;(?![^\[]*\])|\\\\(?![A-Za-z])", text)
-    return [line.strip().strip("$").strip() for line in lines if line.strip().strip("$").strip()]
-
-
-def _equation(line: str) -> tuple[str | None, str]:
-    """Left and right side; None where there is no single '='."""
-    match = re.match(r"^([^=<>!\[\]]*(?:\[[^\]=]*\])?[^=<>!\[\]]*?)(?<![<>!=])=(?!=)(.*)$", line, re.S)
-    if match is None or re.search(r"[Σ∑]|\\sum|sum_", match[1]):
-        return None, line
-    # A parenthesis on the left belongs to a name, as in δ^{(1)}, or else to the options of a call.
-    if "(" in re.sub(r"\^\s*\{?\([^()]*\)\}?", "", match[1]):
-        return None, line
-    return match[1].strip().rstrip("&").strip(), match[2].strip()
-
-
-def _left_side(text: str) -> tuple[str, tuple[str, ...]]:
-    """Name and indices: dW[o, i], \\frac{\\partial L}{\\partial W_{oi}}, δ_{n,j}, h[n,t,j]."""
-    text = text.strip().strip("$").strip()
-    fraction = re.fullmatch(
-        r"\\[dt]?frac\s*\{\s*(?:\\partial|d|∂)\s*(?:L|E|J|\\ell|\\mathcal\{L\})\s*\}"
-        r"\s*\{\s*(?:\\partial|d|∂)\s*(.+)\}",
-        text,
-    )
-    if fraction:
-        inner, indices = _left_side(fraction[1])
-        return f"∂L/∂{inner}", indices
-    bracket = re.fullmatch(r"(.+?)\s*\[([^\]]+)\]", text)
-    if bracket and not bracket[1].endswith("^"):
-        return bracket[1], tuple(each.strip() for each in bracket[2].split(","))
-    below = re.fullmatch(r"(.+?)_\{([a-z](?:\s*,\s*[a-z]|[a-z])*)\}", text)
-    if (
-        below
-        and (len(below[2]) > 1 or below[1] in ("\\delta", "δ"))
-        and below[2] not in ("hh", "ih", "xh", "hy", "in", "out")
-    ):
-        parts = below[2].split(",") if "," in below[2] else list(below[2])
-        return below[1], tuple(each.strip() for each in parts)
-    return text, ()
 
 
 def _written_name(title: str) -> str:

@@ -179,7 +179,7 @@ class Judge:
             if finding.suspect is None or not finding.alone:
                 return True
             found = finding.suspect.gradients(trial)
-            return found is not None and close(given[term], _besides(cause) * found[term], 1e-4)
+            return found is not None and close(given[term], found[term], 1e-4)
 
         with self._others_mended(finding, findings):
             return smallest(self.problem, self.claim, self.first, term, right, self.answers, lines, proves)
@@ -194,7 +194,7 @@ class Judge:
         as_written = claim.statements
         claim.statements = list(as_written)
         for each in findings:
-            if each.mended is not None and each is not finding:
+            if each.mended is not None and each.mended.position != finding.mended_at:
                 claim.statements[each.mended.position] = each.mended.after
         try:
             yield
@@ -302,8 +302,3 @@ def _reshapes(expression: Expression) -> bool:
 
 def _no_lines(trial: Any) -> tuple[()]:
     return ()
-
-
-def _besides(cause: Cause) -> float:
-    """The factor by which the claim differs from the faulty pass itself."""
-    return 1.0 if cause.factor is None or cause.kind == "mean_for_sum" else cause.factor

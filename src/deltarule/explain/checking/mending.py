@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,10 @@ from deltarule.explain.checking.syntax import Term, at, names_in, product, repla
 
 # Kinds that make a formula wrong by a constant factor.
 _FACTORS = ("sign", "summand_sign", "mean_for_sum", "sum_for_mean", "extra_factor", "extra_sum_index")
+
+
+# Of pairs of changes, so many firsts are tried.
+_FIRSTS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,20 +86,25 @@ def _wrong(claim: FormulaClaim, statements: Sequence[Statement], trial: Trial) -
 
 
 def mend(
-    claim: FormulaClaim, trials: Sequence[Trial], names: Sequence[str]
+    claim: FormulaClaim, trials: Sequence[Trial], names: Sequence[str], until: float = float("inf")
 ) -> tuple[list[tuple[Cause, Mended]], list[str]]:
-    """Causes found by mending formulas, and the gradients that no small change makes right."""
+    """Causes found by mending formulas, and the gradients that no small change makes right.
+
+    until    when pairs of changes are tried no longer (time.monotonic)
+    """
     causes: list[tuple[Cause, Mended]] = []
     left = list(names)
     as_written = claim.statements
     claim.computed.clear()
     while left:
         mended = _best(claim, trials, left)
-        if mended is None:
+        found = [mended] if mended is not None else _pair(claim, trials, left, until)
+        if not found:
             break
-        causes.append((_cause(claim, mended, trials), mended))
-        claim.statements = claim.with_term(mended.position, mended.correction.term)
-        left = [name for name in left if name not in mended.terms]
+        for each in found:
+            causes.append((_cause(claim, each, trials), each))
+            claim.statements = claim.with_term(each.position, each.correction.term)
+        left = [name for name in left if name not in found[-1].terms]
     claim.statements = as_written
     return [(_concerning(claim, cause, mended, names, left), mended) for cause, mended in causes], left
 
@@ -114,27 +124,7 @@ def _concerning(
 def _best(claim: FormulaClaim, trials: Sequence[Trial], left: Sequence[str]) -> Mended | None:
     """The correction that makes most of the wrong gradients right, and none of the right ones wrong."""
     found: list[tuple[tuple[float, ...], Mended]] = []
-    users = {
-        position: {each.target for place, each in enumerate(claim.statements)
-                   if each.target and position in used_by(claim, each.target)}
-        for position in range(len(claim.statements))
-    }  # fmt: skip
-    arrays_of = _arrays(claim)
-    values = claim.evaluated(trials[0])[1]
-    for position, statement in enumerate(claim.statements):
-        # A line that a right gradient is computed from is right itself.
-        if not users[position] or not users[position] <= {*left}:
-            continue
-        # So is one that is a value of the record; a gradient of the record may be the wrong one.
-        meaning = "" if statement.target else meaning_of(trials[0], values.get(statement.title))
-        if meaning and not meaning.startswith("∂"):
-            continue
-        own = [name for name in left if name in users[position]]
-        arrays = arrays_of(position)
-        used = sorted(names_in(statement.term))
-        options = sorted(
-            corrections(statement.term, arrays, used, statement.indices), key=lambda each: each.rank
-        )
+    for position, own, options in _changeable(claim, trials, left):
         factor = _factor(claim, position, trials, own)
         if factor is not None:
             # What may look like a factor, and says more.
@@ -150,6 +140,61 @@ def _best(claim: FormulaClaim, trials: Sequence[Trial], left: Sequence[str]) -> 
                     return found[-1][1]
                 break
     return min(found, key=lambda each: each[0])[1] if found else None
+
+
+def _pair(claim: FormulaClaim, trials: Sequence[Trial], left: Sequence[str], until: float) -> list[Mended]:
+    """Two corrections that make a gradient right together: the first brings it nearest, but for a factor."""
+    nearest: list[tuple[float, tuple[int, int], int, Correction]] = []
+    for position, own, options in _changeable(claim, trials, left):
+        for option in options:
+            answers = _changed(claim, position, option.term, trials[0])
+            far = min(_distance(answers.get(name), trials[0].gradients[name]) for name in own)
+            nearest.append((round(far, 6), option.rank, position, option))
+    as_written = claim.statements
+    for far, _, position, option in sorted(nearest, key=lambda each: each[:3])[:_FIRSTS]:
+        if far >= 1 or time.monotonic() > until:
+            break
+        claim.statements = claim.with_term(position, option.term)
+        second = _best(claim, trials, left)
+        claim.statements = as_written
+        if second is not None:
+            first = _mended(claim, position, option, second.terms, second.error)
+            # In one line, the other change is part of what makes it right.
+            return [replace(first, after=second.after) if second.position == position else first, second]
+    return []
+
+
+def _distance(value: Any, right: Array) -> float:
+    """1 − |cos| of the angle between both: 0 where they differ by a factor alone; 1 where shapes differ."""
+    own = array_or_none(value)
+    if own is None or own.shape != right.shape or not np.all(np.isfinite(own)):
+        return 1.0
+    size = float(np.linalg.norm(own) * np.linalg.norm(right))
+    return 1.0 - abs(float(np.sum(own * right))) / size if size > 0 else 1.0
+
+
+def _changeable(
+    claim: FormulaClaim, trials: Sequence[Trial], left: Sequence[str]
+) -> Iterator[tuple[int, list[str], list[Correction]]]:
+    """Statements that may be wrong: position, the wrong gradients that use it, its corrections by rank.
+
+    Those that give a gradient of the record come last: it may be the wrong one.
+    """
+    arrays_of = _arrays(claim)
+    values = claim.evaluated(trials[0])[1]
+    targets = {each.target: used_by(claim, each.target) for each in claim.statements if each.target}
+    places: list[tuple[bool, int, list[str]]] = []
+    for position, statement in enumerate(claim.statements):
+        users = {target for target, used in targets.items() if position in used}
+        # A line that a right gradient is computed from is right itself, and so is a value of the record.
+        meaning = "" if statement.target else meaning_of(trials[0], values.get(statement.title))
+        if users and users <= {*left} and (not meaning or meaning.startswith("∂")):
+            places.append((bool(meaning), position, [name for name in left if name in users]))
+    for _, position, own in sorted(places):
+        statement = claim.statements[position]
+        used = sorted(names_in(statement.term))
+        options = corrections(statement.term, arrays_of(position), used, statement.indices)
+        yield position, own, sorted(options, key=lambda each: each.rank)
 
 
 def _mended(
@@ -175,8 +220,8 @@ def _arrays(claim: FormulaClaim):
     return known
 
 
-def _mends(claim: FormulaClaim, position: int, term: Term, trial: Trial, left: Sequence[str]) -> list[str]:
-    """Gradients that become right on one trial."""
+def _changed(claim: FormulaClaim, position: int, term: Term, trial: Trial) -> dict[str, Any]:
+    """Claimed gradients with another formula in one line."""
     changed = claim.with_term(position, term)
     # Lines that do not use the changed one stay as they are.
     touched = {changed[position].title}
@@ -185,7 +230,12 @@ def _mends(claim: FormulaClaim, position: int, term: Term, trial: Trial, left: S
         if names_in(statement.term) & touched:
             touched.add(statement.title)
             again.append(statement)
-    answers, _ = claim.evaluated(trial, again, _before(claim, position, trial))
+    return claim.evaluated(trial, again, _before(claim, position, trial))[0]
+
+
+def _mends(claim: FormulaClaim, position: int, term: Term, trial: Trial, left: Sequence[str]) -> list[str]:
+    """Gradients that become right on one trial."""
+    answers = _changed(claim, position, term, trial)
     return [
         name
         for name in left
@@ -245,8 +295,8 @@ def _factor(
     for letter in ("N", "T", "K"):
         if all(own.get(letter, 1) > 1 for own in counts):
             symbol = Term("name", text=letter)
-            for base in (1.0, 2.0, 0.5):
-                scaled = statement.term if base == 1 else product(_constant(base), statement.term, "*")
+            for base in (1.0, 2.0, 0.5, -1.0):
+                scaled = _scaled(statement.term, base)
                 title = letter if base == 1 else f"{base:g} {letter}"
                 if all(np.isclose(r, base * own[letter]) for r, own in zip(ratios, counts, strict=True)):
                     options.insert(0, (title, product(symbol, scaled, "*")))
@@ -266,6 +316,13 @@ def _factor(
 
 def _constant(value: float) -> Term:
     return Term("number", value=value)
+
+
+def _scaled(term: Term, base: float) -> Term:
+    """A formula times a number, as it is written by hand."""
+    if abs(base) == 1:
+        return term if base == 1 else Term("negative", (term,))
+    return product(_constant(base), term, "*")
 
 
 def _number_factor(term: Term, ratio: float) -> tuple[str, Term]:
@@ -289,8 +346,7 @@ def _ratio(value: Array | None, right: Array) -> float | None:
 
 
 def _cause(claim: FormulaClaim, mended: Mended, trials: Sequence[Trial]) -> Cause:
-    statement = claim.statements[mended.position]
-    correction = mended.correction
+    statement, correction = mended.before, mended.correction
     part = at(statement.term, correction.path)
     kind = correction.kind
     factor = None
@@ -313,7 +369,7 @@ def _cause(claim: FormulaClaim, mended: Mended, trials: Sequence[Trial]) -> Caus
         factor=factor,
         part=text,
         position=(start, end) if end > start else None,
-        corrected=f"{left_side(statement)} = {written(correction.term)}",
+        corrected=f"{left_side(statement)} = {written(mended.after.term)}",
         error=mended.error,
         trials=len(trials),
     )

@@ -13,6 +13,28 @@ COUNTS = {
 }  # fmt: skip
 
 
+# What a loss is called.
+LOSSES = ("L", "E", "J", "C", "ℓ", "loss")
+_LOSS = r"(?:L|E|J|C|ℓ|loss|\\ell|\\(?:mathcal|mathrm|text)\s*\{?\s*(?:L|E|J|C|loss)\s*\}?)"
+_MARK = r"(?:\\partial|∂|d|\\mathrm\s*\{?\s*d\s*\}?)\s*"
+_DERIVATIVES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\\[dt]?frac\s*\{{\s*{_MARK}{_LOSS}\s*\}}\s*\{{\s*{_MARK}(.+)\}}",
+        rf"{_MARK}{_LOSS}\s*/\s*{_MARK}(.+)",
+        rf"\{{\s*{_MARK}{_LOSS}\s*\\over\s*{_MARK}(.+)\}}",
+        rf"(?:\\nabla|∇)\s*_\s*\{{(.+)\}}\s*(?:{_LOSS})?",
+        rf"(?:\\nabla|∇)\s*_\s*([^\s{{}}]+)\s*(?:{_LOSS})?",
+    )
+)
+
+
+def differentiated(text: str) -> str | None:
+    """W of "∂L/∂W", "\\frac{\\partial L}{\\partial W}", "dL/dW" and "∇_W L"; None for others."""
+    matches = (pattern.fullmatch(text.strip()) for pattern in _DERIVATIVES)
+    return next((match[1].strip() for match in matches if match), None)
+
+
 class Names:
     """Names that a formula may use.
 
@@ -47,6 +69,8 @@ def listed(titles: Sequence[str]) -> str:
 def canonical(text: str) -> str:
     """A name without the marks of its notation: W_{hh}, W^{(hh)}, W_hh and Whh are one, delta and δ too."""
     text = text.translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹", "01234567890123456789"))
-    text = re.sub(r"\\(mathbf|boldsymbol|mathrm|mathit|bm|vec|text|operatorname)(?![A-Za-z])", "", text)
+    text = re.sub(r"\\(?:math(?:bf|rm|it|sf|cal)|boldsymbol|bm|vec|text|operatorname)(?![A-Za-z])", "", text)
+    # A hat stands behind: \hat{y} is y_hat.
+    text = re.sub(r"\\(hat|tilde|bar)(?![A-Za-z])[\s{]*(\\?[A-Za-z]+)", r"\2_\1", text)
     text = re.sub(r"[A-Za-z]+", lambda word: GREEK.get(str(word[0]), word[0]), text)
     return re.sub(r"[\\{}()\[\]_^.,\s]", "", text).replace("weight", "W").replace("bias", "b")

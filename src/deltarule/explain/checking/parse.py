@@ -26,7 +26,8 @@ FUNCTIONS = {
     "max": "maximum", "min": "minimum", "sum": "sum", "mean": "mean", "outer": "outer", "dot": "matmul",
     "matmul": "matmul", "where": "where", "square": "square", "sign": "sign", "one_hot": "one_hot",
     "onehot": "one_hot", "erf": "erf", "transpose": "transpose", "multiply": "multiply", "diag": "diag",
-    "ones_like": "ones_like", "zeros_like": "zeros_like", "power": "power",
+    "ones_like": "ones_like", "zeros_like": "zeros_like", "power": "power", "len": "len", "tan": "tan",
+    "sinh": "sinh", "cosh": "cosh", "sech": "sech", "expm1": "expm1", "log1p": "log1p",
 }  # fmt: skip
 _STARTS = frozenset(("(", "\\frac", "Σ", "Π", "∂", "∇", "{"))
 
@@ -37,6 +38,9 @@ def parse(text: str, names: Names) -> Term:
     term = parser.comparison()
     if parser.here.kind != "end":
         raise parser.unexpected("an operator or the end")
+    if term.kind == "compare" and term.text == "=" and "==" not in text:
+        raise pointing(text, term.parts[0].end, "expected one '=' in a line, got a second one",
+                       "Keep the last of the equal formulas.")  # fmt: skip
     return term
 
 
@@ -85,7 +89,7 @@ class _Parser(SymbolReader):
     def starts(self) -> bool:
         """Whether a further factor begins here."""
         token = self.here
-        if token.kind in ("name", "number"):
+        if token.kind in ("name", "number", "ones"):
             return True
         return token.kind == "sign" and (token.text in _STARTS or token.text == "[")
 
@@ -138,11 +142,25 @@ class _Parser(SymbolReader):
         return Term("negative", (inner,), start=inner.start, end=inner.end) if negative else inner
 
     def method(self, base: Term) -> Term:
-        """x.T, x.sum(axis=0), x.dot(y)."""
+        """x.T, x.sum(axis=0), x.dot(y), x.shape[0], (x > 0).astype(float)."""
         self.expect(".")
         token = self.take()
         if token.text in ("T", "mT"):
             return Term("transpose", (base,), start=base.start, end=token.end)
+        if token.text == "astype" and self.meets("("):
+            self.take()
+            while not self.meets(")") and self.here.kind != "end":
+                self.take()
+            return replace(base, end=self.expect(")").end)
+        if token.text in ("shape", "size"):
+            axis = None
+            if token.text == "shape":
+                self.expect("[")
+                axis = self.option()
+                self.expect("]")
+            return replace(
+                call("len", base, axis=axis), start=base.start, end=self.tokens[self.place - 1].end
+            )
         function = FUNCTIONS.get(token.text)
         if function is None or not self.meets("("):
             raise pointing(
@@ -158,9 +176,14 @@ class _Parser(SymbolReader):
 
     def atom(self) -> Term:
         token = self.here
-        if token.kind == "number":
+        if token.kind in ("number", "ones"):
             self.take()
-            return Term("number", value=float(token.text), start=token.start, end=token.end)
+            if token.text == "1" and self.meets("_"):
+                # 1_{z > 0}
+                self.take()
+                return replace(self.atom(), start=token.start)
+            text = "ones" if token.kind == "ones" else ""
+            return Term("number", text=text, value=float(token.text), start=token.start, end=token.end)
         gradient = self.gradient()
         if gradient is not None:
             return gradient
@@ -189,33 +212,47 @@ class _Parser(SymbolReader):
             return replace(call("abs", inner), start=token.start, end=end)
         if self.meets("\\frac"):
             self.take()
-            self.expect("{")
-            top = self.comparison()
-            self.expect("}")
-            self.expect("{")
-            bottom = self.comparison()
-            end = self.expect("}").end
-            return Term("divide", (top, bottom), start=token.start, end=end)
+            parts = (self.operand(), self.operand())
+            return Term("divide", parts, start=token.start, end=self.tokens[self.place - 1].end)
         if self.meets("Σ"):
             return self.sigma()
         raise self.unexpected("a number, a name, a function or '('")
 
+    def operand(self) -> Term:
+        """One side of a fraction: {...}, or a single sign, as in \\frac12 and \\frac1N."""
+        token = self.here
+        if token.kind == "number" and len(token.text) > 1:
+            # The first digit alone; the others stand behind it.
+            self.tokens[self.place] = replace(token, text=token.text[1:], start=token.start + 1)
+            return Term("number", value=float(token.text[0]), start=token.start, end=token.start + 1)
+        if self.starts() and not self.meets("{"):
+            return self.atom()
+        self.expect("{")
+        inner = self.comparison()
+        self.expect("}")
+        return inner
+
     def sigma(self) -> Term:
         """Σ_n body, Σ_{n, t} body, with bounds above and below that span the whole axis."""
         start = self.take()
-        if not (self.here.kind == "sub" or self.meets("_")):
+        if not (self.here.kind == "sub" or self.meets("_", "^")):
             raise self.unexpected("the index of the sum, as in Σ_n")
         return self.summed(start.start, self.bounds())
 
     def bounds(self) -> tuple[str, ...]:
         """Names of the indices below a Σ."""
+        above, mark = "", self.here
+        if self.skip("^"):
+            above = self.group()
         if self.here.kind == "sub":
             below = self.take().text
         else:
             self.expect("_")
             below = self.group()
-        lower = re.match(r"^\s*([A-Za-zα-ω]+)\s*=\s*([01])\s*$", below)
         partial = None
+        # n ∈ B: the set is a name for all of them.
+        below = below.partition("∈")[0]
+        lower = re.match(r"^\s*([A-Za-zα-ω]+)\s*=\s*([01])\s*$", below)
         if lower:
             below = lower[1]
         elif "=" in below or "≠" in below or "!=" in below:
@@ -223,9 +260,8 @@ class _Parser(SymbolReader):
         if self.meets("^"):
             mark = self.take()
             above = self.group()
-            full = {"0": r"[A-Z]-1", "1": r"[A-Z]"}[lower[2]] if lower else r"[A-Z](-1)?"
-            if not re.fullmatch(full, above.replace(" ", "")) and not above.isdigit():
-                partial = mark
+        if above and not self.is_last(above, lower[2] if lower else ""):
+            partial = mark
         if partial is not None:
             raise pointing(
                 self.text, partial.start, "expected a sum over a whole axis, such as Σ_n",
@@ -235,6 +271,19 @@ class _Parser(SymbolReader):
         if len(found) == 1 and len(found[0]) > 1 and found[0].isalpha():
             found = list(found[0])
         return tuple(found)
+
+    def is_last(self, above: str, lower: str) -> bool:
+        """Whether a sum up to here spans the axis: N from 1, N−1 from 0; not up to an index that runs."""
+        name = above.removesuffix("-1") if lower != "1" else above
+        if name.isdigit():
+            return True
+        if lower == "0" and name == above:
+            return False
+        return (
+            bool(re.fullmatch(r"[A-Za-z][\w()\[\]+-]*", name))
+            and name not in self.letters
+            and (not re.search(r"[+-]", re.sub(r"[(\[].*[)\]]", "", name)))
+        )
 
     def summed(self, start: int, names: tuple[str, ...]) -> Term:
         body = self.product()
@@ -250,7 +299,7 @@ class _Parser(SymbolReader):
         if word == "sum" and self.meets("_"):
             return self.summed(token.start, self.bounds())
         start = self.place
-        best = self.longest(word, lambda text: self.names.find(text) is not None)
+        best, below = self.longest(word, lambda text: self.names.find(text) is not None)
         found = self.names.find(best)
         read = self.place
         # δ^{(1)T}: the transpose stands in the same braces.
@@ -262,13 +311,13 @@ class _Parser(SymbolReader):
             and self.names.find(word + script[:-1]) is not None
         )
         if turned:
-            found = self.names.find(word + script[:-1])
+            found, below = self.names.find(word + script[:-1]), ""
         else:
             self.place = start if found is None else read
         if found is None:
             return self.unnamed(token)
         end = self.tokens[self.place - 1].end
-        term = self.subscripts(Term("name", text=found[0], start=token.start, end=end), found[1])
+        term = self.subscripts(Term("name", text=found[0], start=token.start, end=end), found[1], below)
         return Term("transpose", (term,), start=term.start, end=term.end) if turned else term
 
     def unnamed(self, token: Token) -> Term:
@@ -286,6 +335,9 @@ class _Parser(SymbolReader):
         if len(word) == 1 and word in self.letters:
             # An index as a number, as in [t = 0].
             return Term("name", text=word, start=token.start, end=token.end)
+        if word == "I" and self.meets("("):
+            # An indicator: I(z > 0).
+            return replace(self.atom(), start=token.start)
         if word in ("pi", "π"):
             return replace(number(3.141592653589793), start=token.start, end=token.end)
         base, _, below = word.partition("_")
@@ -307,6 +359,13 @@ class _Parser(SymbolReader):
                 result = part if result is None else product(result, part)
             assert result is not None
             return result
+        if self.meets("(") and self.here.start == token.end:
+            near = difflib.get_close_matches(word, FUNCTIONS, 1, 0.7)
+            known = ", ".join(sorted({*FUNCTIONS.values()}))
+            raise pointing(
+                self.text, token.start, f"there is no function {word!r}; there are {known}",
+                f"Did you mean {near[0]}?" if near else "Write it out with these.",
+            )  # fmt: skip
         titles = self.names.titles()
         near = difflib.get_close_matches(word, titles, 1, 0.5)
         raise pointing(
@@ -329,7 +388,7 @@ class _Parser(SymbolReader):
 
     def function(self, function: str, token: Token) -> Term:
         """A function with its argument, which needs no parentheses; σ' is the slope, tanh² the square."""
-        slope = self.skip("'")
+        slope = self.prime()
         exponent: Term | None = None
         if self.meets("^"):
             self.take()
@@ -353,6 +412,16 @@ class _Parser(SymbolReader):
             result = Term("power", (result, exponent), start=token.start, end=end)
         return result
 
+    def prime(self) -> bool:
+        """Takes the mark of a derivative: ', ^' or ^{\\prime}."""
+        place = self.place
+        raised = self.skip("^")
+        braced = raised and self.skip("{")
+        if self.skip("'") and (not braced or self.skip("}")):
+            return True
+        self.place = place
+        return False
+
     def made(self, function: str, parts: list[Term], options: dict, start: int, end: int) -> Term:
         wanted = {"matmul": 2, "outer": 2, "multiply": 2, "where": 3, "maximum": 2, "minimum": 2, "power": 2}
         count = wanted.get(function, 1)
@@ -364,7 +433,9 @@ class _Parser(SymbolReader):
             return Term("transpose", tuple(parts), start=start, end=end)
         if function == "power":
             return Term("power", tuple(parts), start=start, end=end)
-        if options and function not in ("sum", "mean", "softmax"):
+        if function == "sech":
+            return Term("divide", (number(1), call("cosh", *parts)), start=start, end=end)
+        if options and function not in ("sum", "mean", "softmax", "len"):
             raise pointing(self.text, start, f"{function} takes no {', '.join(options)}")
         return Term("call", tuple(parts), function, options=options, start=start, end=end)
 

@@ -402,6 +402,17 @@ def _holding(arrays: Mapping[Tensor, Array]) -> Iterator[None]:
 GATES = {1: ("",), 3: ("r", "z", "n"), 4: ("i", "f", "g", "o")}
 
 
+def recurrent_weights(trial: Trial) -> list[str]:
+    """Names of the weights that lead from a step of a layer with gates to the next."""
+    found: list[str] = []
+    for node in trial.pass_(False).nodes:
+        operation = node.operation
+        if isinstance(operation, RecurrentGroup) and operation.gates > 1:
+            weight = node.inputs[2 + len(operation.states)]
+            found += [name for name, leaf in trial.leaves.items() if leaf is weight]
+    return found
+
+
 def gates_of(trial: Trial) -> dict[str, tuple[str, ...]]:
     """Names of parameters whose rows are stacked gates -> the gates, in the order of their blocks."""
     found: dict[str, tuple[str, ...]] = {}

@@ -11,12 +11,13 @@ import numpy as np
 from deltarule.autodiff.tensor import Array
 from deltarule.explain.checking.answers import Answers
 from deltarule.explain.checking.arrays import TOLERANCE, close
-from deltarule.explain.checking.diagnosis import Evidence, diagnose
-from deltarule.explain.checking.drawing import is_light, resized, smaller
+from deltarule.explain.checking.diagnosis import diagnose
+from deltarule.explain.checking.drawing import attempted, is_light, smaller
+from deltarule.explain.checking.evidence import Evidence
 from deltarule.explain.checking.findings import Cause
 from deltarule.explain.checking.formula_claim import FormulaClaim
 from deltarule.explain.checking.mending import Mended, mend
-from deltarule.explain.checking.problem import Problem, Trial, gates_of
+from deltarule.explain.checking.problem import Problem, Trial, recurrent_weights
 from deltarule.explain.checking.suspects import Suspect
 from deltarule.operations.recurrence.groups import RecurrentGroup
 
@@ -35,11 +36,19 @@ class Finding:
     alone: bool = True
     mended: Mended | None = None
 
+    @property
+    def mended_at(self) -> int | None:
+        """The position of the formula that was mended."""
+        return None if self.mended is None else self.mended.position
+
 
 def _proofs(causes: Sequence[tuple[Cause, Suspect | None]]) -> list[Finding]:
-    """Causes with their suspects; those that explain the same gradients do so together."""
-    shared = [cause.terms for cause, _ in causes]
-    return [Finding(cause, suspect, alone=shared.count(cause.terms) == 1) for cause, suspect in causes]
+    """Causes with their suspects; those that explain the same gradient do so together."""
+    named = [name for cause, _ in causes for name in cause.terms]
+    return [
+        Finding(cause, suspect, alone=all(named.count(name) == 1 for name in cause.terms))
+        for cause, suspect in causes
+    ]
 
 
 class Search:
@@ -65,7 +74,7 @@ class Search:
         claim = self.answers.claim
         if isinstance(claim, FormulaClaim):
             searched = [*(trial for trial, _ in small[:1]), *reversed(trials)]
-            mended, left = mend(claim, searched, wrong)
+            mended, left = mend(claim, searched, wrong, self.until)
             found.extend(Finding(cause, mended=how) for cause, how in mended)
             unread = [name for name in left if name in self.answers.problems]
             found.extend(self._raised(unread))
@@ -91,7 +100,7 @@ class Search:
             [trial for trial, _ in usable],
             [each for _, each in usable],
             max(self.answers.tolerance, TOLERANCE),
-            self._short(left),
+            self._apart(left),
             self._steps(usable[0][0], left),
             bool(own) or light,
             self.first if light else usable[0][0],
@@ -151,19 +160,14 @@ class Search:
         best = max(range(len(usable)), key=lambda place: (shown(usable[place]), -place))
         return [usable[best], *usable[:best], *usable[best + 1 :]]
 
-    def _short(self, names: list[str]) -> tuple[Trial, Given] | None:
-        """Sequences of one step, for recurrent layers with gates."""
-        if self.fixed or not gates_of(self.first):
+    def _apart(self, names: list[str]) -> tuple[Trial, Given] | None:
+        """Recurrent weights of zero, for layers with gates: no gate's error reaches another."""
+        weights = [] if self.fixed else recurrent_weights(self.first)
+        if not weights:
             return None
-        times = {array.shape[1] for array in self.problem.start.values() if array.ndim == 3}
-        if len(times) != 1:
-            return None
-        generator = np.random.default_rng(self.first.seed)
-
-        def fill(name: str, shape: tuple[int, ...]) -> Array:
-            return generator.normal(0.0, 0.7, shape)
-
-        trial = resized(self.problem, self.first, {times.pop(): 1}, fill, 3)
+        numbers = {name: self.first.numbers[name] for name in self.problem.start}
+        numbers.update({name: np.zeros_like(numbers[name]) for name in weights})
+        trial = attempted(self.problem, numbers, self.first.seed)
         answer = None if trial is None else self.answers(trial)
         if trial is None or answer is None or any(name not in answer for name in names):
             return None

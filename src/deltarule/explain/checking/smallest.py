@@ -138,7 +138,7 @@ def lines_of_suspect(suspect: Suspect) -> Lines:
             assert local is not None and node in nodes
             environment = local.solved(trial.pass_(suspect.opened).arriving[node])
             faulty = Equation(site.equation.left, fault.right)
-            return compared(site.equation, faulty, environment, node.operation.symbols)
+            return compared(site.equation, faulty, environment, local.symbols)
         return ()
 
     return lines

@@ -11,11 +11,15 @@ import numpy as np
 from deltarule.autodiff.formula.evaluate import solve
 from deltarule.autodiff.formula.expression import Element, Equation, Index, Line, Loop, Symbol
 from deltarule.autodiff.formula.formula import Formula
+from deltarule.autodiff.formula.latex import escape
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.tensor import Array
-from deltarule.explain.checking.faults import Fault, at_one_step, faults_of, missing_steps, skipped_steps
+from deltarule.explain.checking.fault import Fault
+from deltarule.explain.checking.faults import at_one_step, faults_of
+from deltarule.explain.checking.lost_parts import missing_steps, skipped_steps
 from deltarule.explain.checking.problem import Trial
 from deltarule.explain.checking.replay import Pass, Rule
+from deltarule.operations.elementwise import Elementwise
 
 # What evaluating a spoilt formula may raise: indices beyond an axis, shapes that do not fit.
 MISFITS = (ValueError, IndexError, AssertionError, TypeError, KeyError, FloatingPointError)
@@ -53,6 +57,9 @@ class LocalFormula:
         }
         solve(formula.value.index, self.environment)
         self.environment.update(zip(operation.outputs, node.values, strict=True))
+        # How the arrays of the formulas are written.
+        self.symbols = dict(operation.symbols)
+        self._enter_unactivated()
         self.wanted = [name for name in self.names if name in formula.gradients]
         self.lines: list[Line] = []
         self._lines_of: dict[str, list[int]] = {}
@@ -70,6 +77,19 @@ class LocalFormula:
             for name, value in self.environment.items()
             if isinstance(value, np.ndarray) and value.ndim and value.dtype.kind == "f"
         }
+
+    def _enter_unactivated(self) -> None:
+        """Enters what an activation made an input from, which is mistaken for it."""
+        for name, tensor in zip(self.names, self.node.inputs, strict=True):
+            maker = tensor.node
+            if maker is not None and isinstance(maker.operation, Elementwise) and len(maker.inputs) == 1:
+                title = f"{name} before {maker.operation.name}"
+                before = maker.inputs[0]
+                if before.shape == tensor.shape and before.dtype.kind == "f":
+                    self.environment[title] = np.asarray(before._array, np.float64)
+                    own = self.symbols.get(name, (name, name.upper()))
+                    mark = rf"^{{\text{{before {escape(maker.operation.name)}}}}}"
+                    self.symbols[title] = (own[0] + mark, own[1] + mark)
 
     def steps(self) -> int:
         """How many time steps there are; 0 without a loop over time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from deltarule.explain.checking.cursor import Cursor
-from deltarule.explain.checking.names import Names
+from deltarule.explain.checking.names import LOSSES, Names
 from deltarule.explain.checking.syntax import Term
 from deltarule.explain.checking.tokens import pointing
 
@@ -34,74 +34,89 @@ class SymbolReader(Cursor):
 
     def gradient(self) -> Term | None:
         """∂L/∂x, dL/dx, \\frac{\\partial L}{\\partial x} or ∇_x L, where that gradient has been defined."""
-        start, place = self.here, self.place
-        base = self.gradient_name()
-        if base is None and self.meets("∂") and self.token(1).kind == "name":
+        start = self.here
+        named = self.gradient_name()
+        if named is None and self.meets("∂") and self.token(1).kind == "name":
             self.take()
-            base = self.longest(self.take().text, self.is_gradient)
-        if base is None:
+            named = self.longest(self.take().text, self.is_gradient)
+        if named is None:
             return None
+        base, below = named
         for title in (f"grad_{base}", f"∂{base}", f"d{base}"):
             found = self.names.find(title)
             if found is not None:
                 end = self.tokens[self.place - 1].end
-                return self.subscripts(Term("name", text=found[0], start=start.start, end=end), found[1])
-        if place == self.place:
-            return None
+                term = Term("name", text=found[0], start=start.start, end=end)
+                return self.subscripts(term, found[1], below)
         raise pointing(self.text, start.start, f"the gradient of {base} is used before it is defined")
 
-    def gradient_name(self) -> str | None:
-        """The name below a derivative of the loss, or None where none stands here."""
-        losses = ("L", "E", "J", "ℓ", "loss", "C")
+    def gradient_name(self) -> tuple[str, str] | None:
+        """The name below a derivative of the loss, with the indices at it, or None where none stands here."""
         place = self.place
-        fraction = self.skip("\\frac")
-        if fraction and not self.skip("{"):
-            self.place = place
-            return None
-        above = False
-        if self.skip("∂"):
-            above = self.here.kind == "name" and self.take().text in losses
-        elif self.here.kind == "name" and self.here.text in [f"d{each}" for each in losses]:
+        if self.meets("∇") and self.token(1).text == "_":
             self.take()
-            above = True
-        if above and ((fraction and self.skip("}") and self.skip("{")) or (not fraction and self.skip("/"))):
-            if self.skip("∂"):
-                word = self.take().text
-            elif self.here.kind == "name" and self.here.text.startswith("d") and len(self.here.text) > 1:
-                word = self.take().text[1:]
-            else:
-                self.place = place
-                return None
-            word = self.longest(word, self.is_gradient)
-            if fraction:
-                self.expect("}")
-            return word
+            self.expect("_")
+            base = self.group()
+            if (
+                self.here.kind == "name"
+                and self.here.text in LOSSES
+                and self.names.find(self.here.text) is None
+            ):
+                self.take()
+            return base, ""
+        fraction = self.skip("\\frac")
+        if (not fraction or self.skip("{")) and self.differential() in LOSSES:
+            if (self.skip("}") and self.skip("{")) if fraction else self.skip("/"):
+                word = self.differential()
+                if word:
+                    named = self.longest(word, self.is_gradient)
+                    if fraction:
+                        self.expect("}")
+                    return named
         self.place = place
         return None
+
+    def differential(self) -> str:
+        """x of ∂x or dx; "" where neither stands here."""
+        if self.skip("∂"):
+            return self.take().text if self.here.kind == "name" else ""
+        if self.here.kind == "name" and self.here.text.startswith("d"):
+            return self.take().text[1:]
+        return ""
 
     def is_gradient(self, text: str) -> bool:
         """Whether the gradient of what a text names is defined."""
         return any(self.names.find(f"{mark}{text}") is not None for mark in ("∂", "d", "grad_"))
 
-    def longest(self, word: str, known: Callable[[str], bool]) -> str:
-        """A word with as many of the scripts behind it as make a known name."""
-        best, place = word, self.place
+    def longest(self, word: str, known: Callable[[str], bool]) -> tuple[str, str]:
+        """A word with as many of the scripts behind it as make a known name, and the indices among them.
+
+        Indices may stand before a superscript that belongs to the name: W_{kj}^{(2)}. A number above a word
+        that is unknown by itself is no power: a^2 is a2.
+        """
+        best, below, place = word, "", self.place
+        alone = known(word)
+        stem, _, indices = (word, "", "") if alone else word.partition("_")
         text = word
         while True:
-            script = self.script()
+            under = self.here.kind == "sub" or self.meets("_")
+            script = self.script(exponents=not alone)
             if script is None:
                 break
+            if not under and known(stem + script) and not known(text + script):
+                best, below, place = stem + script, indices, self.place
             text += script
+            indices = script if under else indices
             if known(text):
-                best, place = text, self.place
+                best, below, place = text, "", self.place
         self.place = place
-        return best
+        return best, below
 
-    def script(self) -> str | None:
+    def script(self, *, exponents: bool = False) -> str | None:
         """A subscript or superscript that may belong to a name; None, and nothing taken, for others."""
         place = self.place
         token = self.here
-        if token.kind == "sub" or (token.kind == "super" and "(" in token.text):
+        if token.kind == "sub" or (token.kind == "super" and ("(" in token.text or exponents)):
             return self.take().text
         if self.meets("_"):
             self.take()
@@ -112,7 +127,9 @@ class SymbolReader(Cursor):
             opening = self.token(1) if braced else self.here
             if opening.kind == "sign" and opening.text in "([":
                 return self.group() if braced else self.bracketed()
-            if braced and opening.kind == "name" and opening.text not in ("T",):
+            if (braced or exponents) and opening.kind == "name" and opening.text not in ("T",):
+                return self.group()
+            if exponents and opening.kind == "number":
                 return self.group()
         self.place = place
         return None
@@ -129,8 +146,13 @@ class SymbolReader(Cursor):
         self.take()
         return "".join(words)
 
-    def subscripts(self, term: Term, ndim: int) -> Term:
-        """A symbol with the indices that stand below it or in brackets behind it."""
+    def subscripts(self, term: Term, ndim: int, below: str = "") -> Term:
+        """A symbol with the indices that stand below it or in brackets behind it.
+
+        below    those that were read with its name
+        """
+        if ndim and below:
+            return self.element(term, ndim, split_indices(below, ndim), term.end)
         if ndim and (self.here.kind == "sub" or self.meets("_")):
             token = self.here
             if token.kind == "sub":

@@ -33,6 +33,9 @@ def read_sympy(value: Any, names: Names) -> Term:
     """
     if not is_sympy(value):
         raise ArgumentError(WHO, f"expected a SymPy expression, got {type(value).__name__}")
+    if type(value).__name__ == "Equality":
+        # Of an equation the right side is the formula.
+        value = value.rhs
     return _Reader(names).read(value)
 
 
@@ -48,7 +51,13 @@ class _Reader:
             return Term("name", text=self._known(str(node.name if hasattr(node, "name") else node)))
         if kind in ("Indexed", "MatrixElement"):
             return self._element(node)
+        if kind == "OneMatrix":
+            return Term("number", text="ones", value=1.0)
+        if getattr(node, "is_Matrix", False) and not getattr(node, "is_MatrixExpr", False):
+            return self._explicit(node)
         arguments = list(node.args)
+        if kind == "Derivative" and type(node.doit()).__name__ != kind:
+            return self.read(node.doit())
         if kind in ("Add", "MatAdd"):
             return self._sum(arguments)
         if kind in ("Mul", "MatMul", "HadamardProduct"):
@@ -84,9 +93,18 @@ class _Reader:
                 "Write it out in simpler functions.",
             )
         parts = [self.read(each) for each in arguments]
+        if function == "sech":
+            return Term("divide", (number(1), call("cosh", *parts)))
         if function == "maximum" and len(parts) > 2:
             raise ArgumentError(WHO, f"Max expects two arguments here, got {len(parts)}", "Nest them.")
         return call(function, *parts)
+
+    def _explicit(self, node: Any) -> Term:
+        """A matrix that is written out element by element; of ones it stands for any number of them."""
+        if all(each == 1 for each in node):
+            return Term("number", text="ones", value=1.0)
+        parts = tuple(self.read(each) for each in node)
+        return Term("call", parts, "matrix", options={"shape": tuple(int(each) for each in node.shape)})
 
     def _known(self, title: str) -> str:
         found = self.names.find(title)

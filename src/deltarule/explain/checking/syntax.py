@@ -6,7 +6,7 @@ Whether `δ W` is a product of matrices or of numbers is decided when the tree i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ class Term:
              negative, transpose, call, over (a sum over indices), compare
     parts    operands; the indices of an element; the body of a sum
     text     the name, the function, the comparison; of a product its sign: "" (side by side), "·", "×",
-             "*" (Hadamard) or "@" (matrix product)
+             "*" (Hadamard) or "@" (matrix product); of a number that stands for an array of ones "ones"
     value    of a number
     names    indices that a sum runs over
     options  of a call: axis, keepdims
@@ -91,9 +91,20 @@ def names_in(term: Term) -> set[str]:
     return found
 
 
+def index_names(term: Term) -> set[str]:
+    """Every letter that a formula reads as an index."""
+    found: set[str] = set()
+    for _, part in walk(term):
+        if part.kind == "element":
+            found.update(
+                each.text for index in part.parts for each in (index, *index.parts) if each.kind == "name"
+            )
+    return found
+
+
 def indexed(term: Term) -> bool:
     """Whether the formula is in index form: with sums over indices, or elements."""
-    own = term.kind in ("over", "element") or (term.kind, term.text) == ("call", "diag")
+    own = term.kind in ("over", "element") or (term.kind == "call" and term.text in ("diag", "matrix"))
     return own or any(indexed(part) for part in term.parts)
 
 
@@ -129,33 +140,43 @@ def titled(text: str) -> str:
 
 
 def _written(term: Term) -> str:
-    parts = term.parts
-    if term.kind == "number":
-        return f"{term.value:g}"
-    if term.kind == "name":
-        return titled(term.text)
-    if term.kind == "slice":
-        return ":"
-    if term.kind == "element":
-        return f"{titled(term.text)}[{', '.join(_written(part) for part in parts)}]"
-    if term.kind == "add":
-        return f"{written(parts[0], 1)} + {written(parts[1], 2)}"
-    if term.kind == "subtract":
-        return f"{written(parts[0], 1)} - {written(parts[1], 2)}"
-    if term.kind == "product":
-        sign = {"*": " ⊙ ", "@": " @ ", "·": " · ", "×": " × "}.get(term.text, " ")
-        return f"{written(parts[0], 4 if _mixed(term) else 3)}{sign}{written(parts[1], 4)}"
-    if term.kind == "divide":
-        return f"{written(parts[0], 3)} / {written(parts[1], 4)}"
-    if term.kind == "power":
-        return f"{_raisable(parts[0])}^{written(parts[1], 5)}"
-    if term.kind == "transpose":
-        return f"{_raisable(parts[0])}ᵀ"
-    if term.kind == "negative":
-        return f"-{written(parts[0], 3)}"
-    if term.kind == "compare":
-        return f"[{written(parts[0])} {term.text} {written(parts[1])}]"
-    if term.kind == "over":
-        return f"Σ_{{{', '.join(term.names)}}} {written(parts[0], 3)}"
+    infix = _INFIX.get(term.kind)
+    if infix is not None:
+        sign, left, right = infix
+        return f"{written(term.parts[0], left)}{sign}{written(term.parts[1], right)}"
+    return _FORMS[term.kind](term)
+
+
+def _listed(terms: Sequence[Term]) -> str:
+    return ", ".join(_written(each) for each in terms)
+
+
+def _product(term: Term) -> str:
+    sign = {"*": " ⊙ ", "@": " @ ", "·": " · ", "×": " × "}.get(term.text, " ")
+    return f"{written(term.parts[0], 4 if _mixed(term) else 3)}{sign}{written(term.parts[1], 4)}"
+
+
+def _call(term: Term) -> str:
+    if term.text == "matrix":
+        width = term.options["shape"][1]
+        rows = (term.parts[start : start + width] for start in range(0, len(term.parts), width))
+        return f"[{', '.join(f'[{_listed(row)}]' for row in rows)}]"
     options = "".join(f", {key}={value}" for key, value in term.options.items())
-    return f"{term.text}({', '.join(written(part) for part in parts)}{options})"
+    return f"{term.text}({_listed(term.parts)}{options})"
+
+
+# Kind -> sign, and the strengths that the operands before and behind it need.
+_INFIX = {"add": (" + ", 1, 2), "subtract": (" - ", 1, 2), "divide": (" / ", 3, 4)}
+_FORMS: dict[str, Callable[[Term], str]] = {
+    "number": lambda term: "𝟙" if term.text == "ones" else f"{term.value:g}",
+    "name": lambda term: titled(term.text),
+    "slice": lambda term: ":",
+    "element": lambda term: f"{titled(term.text)}[{_listed(term.parts)}]",
+    "product": _product,
+    "power": lambda term: f"{_raisable(term.parts[0])}^{written(term.parts[1], 5)}",
+    "transpose": lambda term: f"{_raisable(term.parts[0])}ᵀ",
+    "negative": lambda term: f"-{written(term.parts[0], 3)}",
+    "compare": lambda term: f"[{written(term.parts[0])} {term.text} {written(term.parts[1])}]",
+    "over": lambda term: f"Σ_{{{', '.join(term.names)}}} {written(term.parts[0], 3)}",
+    "call": _call,
+}

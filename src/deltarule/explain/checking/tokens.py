@@ -26,19 +26,29 @@ _COMMANDS = {
     "ge": ">=", "geq": ">=", "lt": "<", "gt": ">", "ne": "!=", "neq": "!=", "top": "ᵀ", "intercal": "ᵀ",
     "prime": "'", "partial": "∂", "nabla": "∇", "sum": "Σ", "prod": "Π", "quad": " ", "qquad": " ",
     "mid": "|", "vert": "|", "lbrack": "[", "rbrack": "]", "lbrace": "{", "rbrace": "}", "infty": "∞",
-    "max": "max", "min": "min",
+    "max": "max", "min": "min", "in": "∈",
 }  # fmt: skip
 # Commands that say how something looks: what follows them counts.
 _LOOKS = frozenset(
     (
-        "left right mathbf boldsymbol mathrm mathit mathsf mathcal mathbb bm vec text operatorname "
-        "displaystyle big Big bigg Bigg limits nolimits tilde bar hat"
+        "left right mathbf boldsymbol mathrm mathit mathsf mathcal mathbb bm vec text operatorname rm bf sf "
+        "displaystyle textstyle big Big bigg Bigg bigl Bigl biggl Biggl bigr Bigr biggr Biggr limits nolimits"
     ).split()
 )
+# Marks above a letter, which make another name of it.
+_MARKS = frozenset(("hat", "tilde", "bar"))
 _SPACES = frozenset((",", ";", ":", "!", " "))
+# The word behind a command: {softmax}, {\delta}, {\mathbf{y}}.
+_DRESSED = re.compile(
+    r"\s*\{\s*(?:\\(?:mathbf|boldsymbol|mathrm|bm|vec)\s*\{\s*(\\?[A-Za-z]\w*)\s*\}|(\\?[A-Za-z]\w*))\s*\}"
+)
+_LETTER = re.compile(r"\s*(\\[A-Za-z]+|[A-Za-z])")
+# The upright d of dL/dW, and the bold 1.
+_UPRIGHT = re.compile(r"\\mathrm\s*(?:\{\s*d\s*\}|d(?![A-Za-z]))")
+_ONES = re.compile(r"\\(?:mathbf|mathbb|boldsymbol|bm|mathds)\s*(?:\{\s*1\s*\}|1)")
 _SIGNS = {
     "⊙": "*", "∘": "*", "·": "·", "⋅": "·", "×": "×", "−": "-", "–": "-", "÷": "/", "≤": "<=", "≥": ">=",
-    "≠": "!=", "⊤": "ᵀ", "∑": "Σ", "∏": "Π", "′": "'",
+    "≠": "!=", "⊤": "ᵀ", "∑": "Σ", "∏": "Π", "′": "'", "’": "'",
 }  # fmt: skip
 _WORD = re.compile(r"[A-Za-zα-ωΑ-Ωℓ][A-Za-z0-9α-ωΑ-Ω]*(?:_[A-Za-z0-9α-ωΑ-Ω]+)*_?")
 _NUMBER = re.compile(r"\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+")
@@ -47,7 +57,12 @@ _HALVES = {"½": 0.5, "¼": 0.25, "¾": 0.75, "⅓": 1 / 3}
 
 @dataclass(frozen=True)
 class Token:
-    """kind: "name", "number", "sign", "sub", "super" or "end"; text: what it says; where it stands."""
+    """A piece of a formula.
+
+    kind     "name", "number", "ones" (a bold 1), "sign", "sub", "super" or "end"
+    text     what it says
+    start    where it stands
+    """
 
     kind: str
     text: str
@@ -86,8 +101,8 @@ def _next(text: str, place: int) -> tuple[Token | None, int]:
     number = _NUMBER.match(text, place)
     if number:
         return Token("number", number[0], place, number.end()), number.end()
-    if sign == "𝟙":
-        return Token("number", "1", place, place + 1), place + 1
+    if sign in "𝟙𝟏":
+        return Token("ones", "1", place, place + 1), place + 1
     word = _WORD.match(text, place)
     if word and sign not in _SIGNS and sign != "Σ" and sign != "Π":
         name = word[0]
@@ -102,7 +117,7 @@ def _next(text: str, place: int) -> tuple[Token | None, int]:
         if text.startswith(long, place):
             return Token("sign", "^" if long == "**" else long, place, place + 2), place + 2
     sign = _SIGNS.get(sign, sign)
-    if sign in "+-*/@^_()[]{}=<>,.:;|'·×ΣΠ∂∇∞!":
+    if sign in "+-*/@^_()[]{}=<>,.:;|'·×ΣΠ∂∇∞!∈":
         return Token("sign", sign, place, place + 1), place + 1
     raise pointing(text, place, f"there is no meaning for {text[place]!r} in a formula")
 
@@ -113,12 +128,18 @@ def _command(text: str, place: int) -> tuple[Token | None, int]:
     if match is None:
         raise pointing(text, place, "the formula ends in a backslash")
     name, end = match[1], match.end()
+    for pattern, kind, said in ((_UPRIGHT, "sign", "∂"), (_ONES, "ones", "1")):
+        found = pattern.match(text, place)
+        if found:
+            return Token(kind, said, place, found.end()), found.end()
+    if name in _MARKS:
+        marked = _DRESSED.match(text, end) or _LETTER.match(text, end)
+        if marked:
+            return Token("name", f"{_word(marked)}_{name}", place, marked.end()), marked.end()
     if name in _LOOKS or name in _SPACES:
-        dressed = re.compile(r"\s*\{\s*([A-Za-z][A-Za-z0-9_]*)\s*\}").match(text, end)
+        dressed = _DRESSED.match(text, end)
         if dressed and name not in ("left", "right"):
-            # \operatorname{softmax} is softmax; a hat makes another name of y.
-            mark = f"_{name}" if name in ("hat", "tilde", "bar") else ""
-            return Token("name", dressed[1] + mark, place, dressed.end()), dressed.end()
+            return Token("name", _word(dressed), place, dressed.end()), dressed.end()
         # The delimiter after \left and \right may be a point, which stands for none.
         if name in ("left", "right") and text[end : end + 1] == ".":
             end += 1
@@ -136,6 +157,12 @@ def _command(text: str, place: int) -> tuple[Token | None, int]:
         kind = "name" if said.isalpha() and said.isascii() else "sign"
         return (None if said == " " else Token(kind, said, place, end)), end
     return Token("name", name, place, end), end
+
+
+def _word(match: re.Match[str]) -> str:
+    """The word that a pattern found, a Greek letter as itself."""
+    found = next(group for group in match.groups() if group).removeprefix("\\")
+    return GREEK.get(found, found)
 
 
 def pointing(text: str, place: int, problem: str, fix: str = "") -> ArgumentError:

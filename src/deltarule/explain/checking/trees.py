@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from deltarule.autodiff.formula.expression import (
     ArrayFunction,
@@ -78,6 +78,14 @@ def factors(expression: Expression) -> list[tuple[Path, Expression]]:
             for path, factor in factors(part)
         ]
     return [((), expression)]
+
+
+def multiplied(parts_of: Sequence[Expression]) -> Expression:
+    """The product of several factors; 1 of none."""
+    result: Expression = parts_of[0] if parts_of else Number(1)
+    for part in parts_of[1:]:
+        result = result * part
+    return result
 
 
 def summands(expression: Expression, sign: int = 1) -> list[tuple[Path, Expression, int]]:

@@ -52,9 +52,8 @@ class Run:
     def curve(self, points: int = 100) -> tuple[list[float], list[float]]:
         """(steps, losses) in at most so many points, each the mean of the batches around it."""
         count = len(self.losses)
-        bounds = (
-            [count * place // min(points, count) for place in range(min(points, count) + 1)] if count else [0]
-        )
+        stretches = min(points, count)
+        bounds = [count * place // stretches for place in range(stretches + 1)] if count else []
         steps, means = [], []
         for start, stop in pairwise(bounds):
             steps.append((start + 1 + stop) / 2)
@@ -78,7 +77,7 @@ class Run:
         return values[-1] if values else math.nan
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Shown):
     """Trainings beside each other.
 
@@ -122,7 +121,7 @@ class Comparison(Shown):
 def vary(option: str, values: Iterable[Any]) -> dict[str, dict[str, Any]]:
     """Variants that differ in one option, named after its values.
 
-    Raises ArgumentError for a value that stands alone.
+    Raises ArgumentError for a value that stands alone, and for two that would have the same name.
 
     >>> vary("activation", ["tanh", "relu"])
     {'tanh': {'activation': 'tanh'}, 'relu': {'activation': 'relu'}}
@@ -131,10 +130,17 @@ def vary(option: str, values: Iterable[Any]) -> dict[str, dict[str, Any]]:
     """
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise ArgumentError("vary", f"values expected a list, got {values!r}", f"Write [{values!r}].")
-    return {
-        value if isinstance(value, str) else f"{option}={in_words(value)}": {option: value}
-        for value in values
-    }
+    found: dict[str, dict[str, Any]] = {}
+    for value in values:
+        name = value if isinstance(value, str) else f"{option}={in_words(value)}"
+        if name in found:
+            raise ArgumentError(
+                "vary",
+                f"two values would both be called {name!r}",
+                f'Name them yourself: {{"one": {{"{option}": ...}}, "other": {{"{option}": ...}}}}.',
+            )
+        found[name] = {option: value}
+    return found
 
 
 def compare(

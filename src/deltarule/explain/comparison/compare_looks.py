@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.backward import gradients
+from deltarule.autodiff.backward import gradients, nodes_below
 from deltarule.autodiff.recording import enable_grad
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import GraphError
 from deltarule.explain.through_time.flow import flow
+from deltarule.nn.module import Module
 from deltarule.nn.recurrent_base import Recurrent
+from deltarule.nn.recurrent_cells import RecurrentCell
 from deltarule.training.callbacks import Callback, Event
 from deltarule.training.evaluation import as_input, forward, model_dtype
 from deltarule.training.snapshot import Snapshot
@@ -28,15 +30,19 @@ ROWS, FOLLOWED = 64, 8
 
 @dataclass(frozen=True)
 class TimeGradients:
-    """‖∂L/∂h[k]‖ of one recurrent layer.
+    """The gradient on its way back through one recurrent layer, whose state s is h, or h and c of an LSTM.
 
     layer   its name
-    norms   one for each step k, over the batch
-    rate    factor by which ∂h[t]/∂h[k] shrinks or grows with each step, fitted; None where it is 0
+    norms   ‖∂L/∂h[k]‖ at each step k, over the batch
+    lags    numbers of steps t − k
+    left    ‖∂s[t]/∂s[k]‖ over these lags, for one sample: what is left of a gradient
+    rate    factor by which that shrinks or grows with each step, fitted; None where there is one step alone
     """
 
     layer: str
     norms: tuple[float, ...]
+    lags: tuple[int, ...]
+    left: tuple[float, ...]
     rate: float | None
 
 
@@ -45,7 +51,9 @@ class GradientLook:
     """Gradients at one step of the training.
 
     step    updates that were done before
-    norms   layer -> norm of ∂L/∂parameters, all of the layer together, in the order of the layers
+    norms   layer -> norm of ∂L/∂parameters, all of the layer together, in the order in which they are used.
+            Layers of vectors alone, such as normalisation, are left out where others have matrices: so
+            networks with them and without them have the same layers beside each other
     time    of recurrent layers, the gradient on its way back through time
     """
 
@@ -92,18 +100,23 @@ class Looks(Callback):
             kept.restore()
 
     def _norms(self, event: Event) -> dict[str, float]:
-        named = [(name, each) for name, each in event.trainer.model.named_parameters() if each.requires_grad]
-        found = gradients(self._loss(event, len(self.inputs)), [each for _, each in named])
+        loss = self._loss(event, len(self.inputs))
+        named = _in_order_of_use(loss, event.trainer.model)
+        found = gradients(loss, [each for _, each in named])
         squares: dict[str, float] = {}
-        for (name, _), gradient in zip(named, found, strict=True):
+        with_matrices = set()
+        for (name, parameter), gradient in zip(named, found, strict=True):
             layer = name.rpartition(".")[0] or name
             size = 0.0 if gradient is None else _square(gradient._array)
             squares[layer] = squares.get(layer, 0.0) + size
-        return {layer: float(np.sqrt(square)) for layer, square in squares.items()}
+            if parameter.ndim > 1:
+                with_matrices.add(layer)
+        shown = with_matrices or squares.keys()
+        return {layer: float(np.sqrt(square)) for layer, square in squares.items() if layer in shown}
 
     def _through_time(self, event: Event) -> tuple[TimeGradients, ...]:
         model = event.trainer.model
-        if not any(isinstance(each, Recurrent) for each in model.modules()):
+        if not any(isinstance(each, (Recurrent, RecurrentCell)) for each in model.modules()):
             return ()
         try:
             found = flow(self._loss(event, FOLLOWED), names=dict(model.named_parameters()))
@@ -112,9 +125,16 @@ class Looks(Callback):
             return ()
         layers = []
         for layer in found.layers:
-            norms = tuple(float(each) for each in layer.state_gradients["hidden"])
-            rate = layer.jacobians.main.rate
-            layers.append(TimeGradients(layer.name, norms, None if rate is None else rate.per_step))
+            main = layer.jacobians.main
+            layers.append(
+                TimeGradients(
+                    layer.name,
+                    tuple(float(each) for each in layer.state_gradients["hidden"]),
+                    tuple(int(each) for each in main.lags),
+                    tuple(float(each) for each in main.norms),
+                    None if main.rate is None else main.rate.per_step,
+                )
+            )
         return tuple(layers)
 
     def _loss(self, event: Event, rows: int) -> Tensor:
@@ -123,6 +143,16 @@ class Looks(Callback):
         with enable_grad():
             output, _ = forward(trainer.model, as_input(self.inputs[:rows], dtype))
             return trainer.loss(output, as_input(self.targets[:rows], dtype))
+
+
+def _in_order_of_use(loss: Tensor, model: Module) -> list[tuple[str, Tensor]]:
+    """The parameters that learn, by name: in the order of the computation, the unused ones last."""
+    place: dict[Tensor, int] = {}
+    for node in nodes_below([loss]):
+        for tensor in node.inputs:
+            place.setdefault(tensor, len(place))
+    named = [(name, each) for name, each in model.named_parameters() if each.requires_grad]
+    return sorted(named, key=lambda pair: place.get(pair[1], len(place)))
 
 
 def _square(gradient: Array) -> float:

@@ -112,7 +112,11 @@ def _setup(name: str, model: Module, whole: dict[str, Any], options: Mapping[str
     trainer = {key: value for key, value in whole.items() if key in _TRAINER}
     if callable(trainer.get("schedule")):
         trainer["schedule"] = trainer["schedule"](optimizer)
-    changed = {key: in_words(value) for key, value in options.items()}
+    made = {"model": model, "optimizer": optimizer}
+    changed = {
+        key: in_words(made.get(key, value) if _is_nameless(value) else value)
+        for key, value in options.items()
+    }
     return Setup(name, model, optimizer, trainer, changed, shared)
 
 
@@ -149,7 +153,8 @@ def _model(name: str, options: dict[str, Any], material: Material) -> Module:
     if callable(given):
         built = given()
         if isinstance(built, Module):
-            return built
+            # The function may give the same one each time.
+            return copy.deepcopy(built)
         raise ArgumentError(WHO, f"the model of {name!r} expected a Module, got {type(built).__name__}")
     raise ArgumentError(
         WHO,
@@ -199,12 +204,25 @@ def _optimizer(model: Module, options: dict[str, Any]) -> Optimizer:
 
 
 def in_words(value: Any) -> str:
-    """How an option is written in a table."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Module):
+    """How an option is written in a table.
+
+    >>> in_words(0.1), in_words(SGD), in_words(lambda parameters: SGD(parameters, lr=0.1))
+    ('0.1', 'SGD', 'function')
+    """
+    if isinstance(value, (Module, Optimizer)):
         return type(value).__name__
+    if _is_nameless(value):
+        return "function"
     return getattr(value, "__name__", None) or str(value)
+
+
+def _is_nameless(value: Any) -> bool:
+    """Whether it is a function without a name that says something."""
+    return (
+        callable(value)
+        and not isinstance(value, Module)
+        and getattr(value, "__name__", "<lambda>") == "<lambda>"
+    )
 
 
 # ---- data
@@ -227,7 +245,7 @@ def material_of(data: Any, validation: Any, task: str | None, has_loss: bool) ->
         whole = targets.dtype.kind in "iub"
         if task is None and not has_loss:
             task = "classification" if whole else "regression"
-        outputs = int(targets.max()) + 1 if whole else int(np.prod(targets.shape[1:]))
+        outputs = int(targets.max(initial=0)) + 1 if whole else int(np.prod(targets.shape[1:]))
         sizes = {"input_shape": inputs.shape[1:], "outputs": outputs}
     elif task is None and not has_loss:
         if not hasattr(data, "batches"):

@@ -34,7 +34,7 @@ from deltarule.explain.shown import Shown
 from deltarule.nn.module import Module
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Derivation(Shown):
     """The formulas of a whole computation.
 
@@ -137,7 +137,7 @@ def known_names(names: Any, model: Any, who: str = "explain") -> dict[str, Tenso
     return found
 
 
-def require_operations(open: Any, trace: Trace) -> None:
+def require_operations(open: Any, trace: Trace, who: str = "explain") -> None:
     """Raises ArgumentError for a name to open that no operation of the computation has."""
     if callable(open):
         return
@@ -145,7 +145,7 @@ def require_operations(open: Any, trace: Trace) -> None:
     for name in [open] if isinstance(open, str) else open:
         if name not in there:
             raise ArgumentError(
-                "explain", f"open: there is no {name} in the graph", f"It has {', '.join(there)}."
+                who, f"open: there is no {name} in the graph", f"It has {', '.join(there)}."
             )
 
 
@@ -208,7 +208,7 @@ def _checked(
     dtype = writer.trace.values[writer.trace.loss].array.dtype
     formula_check = FormulaCheck(arrays, dtype)
     for statement in statements:
-        formula_check.check(statement)
+        formula_check.check(statement, _arriving(statement, writer.trace))
     shapes = {name: np.shape(array) for name, array in formula_check.arrays.items()}
     for statement in statements:
         statement.written = tuple(handwritten(line, shapes) for line in statement.matrix)
@@ -218,6 +218,15 @@ def _checked(
         for name, each in writer.intermediates.items()
         if name in defined
     }
+
+
+def _arriving(statement: Statement, trace: Trace) -> float:
+    """The largest gradient that arrives at the groups that a statement about gradients is inside of."""
+    if statement.kind == "forward":
+        return 0.0
+    parents = {trace.steps[number].parent for number in statement.steps}
+    arrays = [array for each in parents if each is not None for array in trace.steps[each].upstream]
+    return max((float(np.max(np.abs(each), initial=0.0)) for each in arrays if each is not None), default=0.0)
 
 
 def environment_of(derivation: Derivation) -> dict[str, Array]:

@@ -38,6 +38,7 @@ class FormulaCheck:
         self._known = known
         self._tiny = float(np.finfo(dtype).tiny)
         self._least = 1e-6 if np.dtype(dtype).itemsize == 8 else 1e-2
+        self._rounding = float(np.sqrt(np.finfo(dtype).eps))
         self._of_matrix: dict[str, Array] = {}
         self._of_index: dict[str, Array] = {}
 
@@ -46,11 +47,14 @@ class FormulaCheck:
         """Everything known by now, intermediates as the matrix form has them."""
         return ChainMap(self._of_matrix, self._known)  # type: ignore[arg-type]
 
-    def check(self, statement: Statement) -> None:
-        """Fills in the statement's errors."""
+    def check(self, statement: Statement, arriving: float = 0.0) -> None:
+        """Fills in the statement's errors.
+
+        arriving   largest gradient that arrives at the opened group that it speaks of the inside of
+        """
         names = [name for name in statement.defines if name in self._known]
         found = self._solved(statement.matrix, statement, self._of_matrix)
-        floor = self._floor(statement)
+        floor = self._floor(statement, arriving)
         statement.matrix_error = _largest(found, self._known, names, floor)
         if sum(map(_cost, statement.index)) <= _MOST_ELEMENTS:
             # What was too large to compute in index form is read as the matrix form has it.
@@ -82,18 +86,24 @@ class FormulaCheck:
         statement.index_error = max(errors, default=None)
         statement.checked = sum(map(len, positions.values()))
 
-    def _floor(self, statement: Statement) -> float:
+    def _floor(self, statement: Statement, arriving: float) -> float:
         """What results that cancel are measured by: a millionth of the largest element that is read.
 
         In float32, whose sums of a thousand terms have four digits, a hundredth.
         The sum of a normalised layer's gradients, say, is zero but for rounding. Gradients are measured by
-        gradients alone, which may be much smaller than what else is read.
+        gradients alone, which may be much smaller than what else is read. Those inside a group have
+        rounding that its closed form, which the group's inputs are compared with, has not. What reads no
+        gradient follows from the loss at once, whose own is 1: next to that, roots of the type's precision
+        are rounding.
         """
-        largest = 0.0
-        for name in statement.reads:
-            counts = statement.kind == "forward" or name.startswith(("grad_", "delta"))
-            if counts and name in self._known:
-                largest = max(largest, float(np.max(np.abs(self._known[name]), initial=0.0)))
+        largest = arriving
+        forward = statement.kind == "forward"
+        read = [name for name in statement.reads if forward or name.startswith(("grad_", "delta"))]
+        if not read and not forward and not arriving:
+            return self._rounding
+        for name in read:
+            if name in self.arrays:
+                largest = max(largest, float(np.max(np.abs(self.arrays[name]), initial=0.0)))
         return max(self._least * largest if np.isfinite(largest) else 0.0, self._tiny)
 
     def _read(self, statement: Statement, *layers: Mapping[str, Array]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from deltarule.autodiff.formula.expression import (
     Index,
     Line,
     Loop,
+    Number,
     Sum,
     Symbol,
     array_function,
@@ -51,6 +52,8 @@ def _written(expression: Expression, shapes: Shapes) -> Expression:
             return summed
         if expression.name in _ORDERING:
             return _written(expression.arguments[0], shapes)
+        if expression.name == "broadcast_to" and isinstance(expression.arguments[0], Number):
+            return expression.arguments[0]
         found = _bare(expression, shapes)
         if found is not expression:
             return _written(found, shapes)

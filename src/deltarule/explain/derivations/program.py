@@ -6,6 +6,7 @@ It reads nothing but NumPy and the numbers of the computation, and runs by itsel
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from deltarule.autodiff.formula.program import helper_sources, program_lines
 from deltarule.autodiff.tensor import Array
 from deltarule.errors import ArgumentError
 from deltarule.explain.derivations.derivation import Derivation, environment_of
+from deltarule.explain.derivations.layout import with_shapes, wrapped
 from deltarule.training.atomic_file import write_atomic
 
 # Elements up to which the program holds its numbers itself; more are read from a file beside it.
@@ -108,11 +110,11 @@ def program_of(derivation: Derivation) -> Program:
     x = np.array([1.0, 2.0])
     <BLANKLINE>
     # forward
-    q = x * x
+    q = x * x      # (2,)
     L = np.sum(q)
     <BLANKLINE>
     # backward
-    grad_x = x + x
+    grad_x = x + x  # (2,)
     <BLANKLINE>
     print("L =", L)
     """
@@ -123,24 +125,26 @@ def program_of(derivation: Derivation) -> Program:
     written = program_lines([line for each in statements for line in each.matrix], shapes)
     home = {name: place for place, each in enumerate(statements) for name in each.defines}
     body: list[ProgramLine] = []
-    part, place = "", 0
+    place = 0
     # Heads of loops define nothing and belong to the statement of the line below: so this goes from the end.
     places = []
     for line in reversed(written):
         place = next((home[name] for name in line.defines if name in home), place)
         places.append(place)
-    for line, place in zip(written, reversed(places), strict=True):
-        if parts[place] != part:
-            part = parts[place]
-            body += [ProgramLine("", part), ProgramLine(f"# {part}", part)]
-        names = tuple(dict.fromkeys((*line.defines, *line.reads)))
-        body.append(ProgramLine(str(line), part, statements[place].steps, names))
+    places.reverse()
+    for part in dict.fromkeys(parts):
+        body += [ProgramLine("", part), ProgramLine(f"# {part}", part)]
+        own = [(line, place) for line, place in zip(written, places, strict=True) if parts[place] == part]
+        texts = with_shapes([wrapped(str(line)) for line, _ in own], [line.shape for line, _ in own])
+        for text, (line, place) in zip(texts, own, strict=True):
+            names = tuple(dict.fromkeys((*line.defines, *line.reads)))
+            body.append(ProgramLine(text, part, statements[place].steps, names))
     read = {name for line in body for name in line.names}
     arrays = _leaves(derivation, environment, read)
     file = "" if sum(array.size for array in arrays.values()) <= _MOST_WRITTEN else "arrays.npz"
     helpers = helper_sources(written)
-    setup = [ProgramLine("import math", "setup")] if any("math." in each for each in helpers) else []
-    setup += [ProgramLine("import numpy as np", "setup"), ProgramLine("", "setup")]
+    modules = ["import math", ""] if any("math." in each for each in helpers) else []
+    setup = [ProgramLine(text, "setup") for text in (*modules, "import numpy as np", "")]
     for helper in helpers:
         setup += [ProgramLine("", "setup"), *(ProgramLine(text, "setup") for text in helper.splitlines())]
         setup.append(ProgramLine("", "setup"))
@@ -151,7 +155,7 @@ def program_of(derivation: Derivation) -> Program:
     # A Python number has neither axes nor methods.
     bare = not helpers and not any(each in line.text for line in body for each in ("[", ".reshape("))
     for name, array in arrays.items():
-        text = f'{name} = arrays["{name}"]' if file else f"{name} = {_literal(array, bare=bare)}"
+        text = f'{name} = arrays["{name}"]' if file else _defined(name, array, bare=bare)
         setup.append(ProgramLine(text, "setup", names=(name,)))
     result = derivation.notation.signs[derivation.trace.loss].identifier
     end = [ProgramLine("", "setup"), ProgramLine(f'print("{result} =", {result})', "setup", names=(result,))]
@@ -167,7 +171,7 @@ def _leaves(derivation: Derivation, environment: dict[str, Array], read: set[str
         if value.made_by is None and name in read:
             arrays[name] = environment[name]
     upstream = notation.gradient(trace.loss)
-    if upstream in read:
+    if upstream in read and not any(upstream in each.defines for each in derivation.backward):
         arrays[upstream] = environment[upstream]
     return arrays
 
@@ -176,18 +180,24 @@ def _load_line(file: str) -> str:
     return f'arrays = np.load("{file}")'
 
 
-def _literal(array: Array, *, bare: bool) -> str:
-    """An array as Python text, digit for digit, long rows broken. bare: single elements as Python numbers."""
+def _defined(name: str, array: Array, *, bare: bool) -> str:
+    """An array as Python text, digit for digit, its rows below each other. bare: numbers without np.array."""
     array = np.asarray(array)
     if array.ndim == 0 and bare:
-        return _written(array)
-    kind = "" if array.dtype.kind in "fi" else f", dtype={array.dtype.name!r}"
+        return f"{name} = {_written(array)}"
     if not array.size:
-        return f"np.zeros({array.shape}, dtype={array.dtype.name!r})"
-    text = np.array2string(
-        array, separator=", ", threshold=array.size + 1, max_line_width=100, formatter={"all": _written}
+        return f"{name} = np.zeros({array.shape}, dtype={array.dtype.name!r})"
+    kind = "" if array.dtype.kind in "fi" else f", dtype={array.dtype.name!r}"
+    head = f"{name} = np.array("
+    rows = np.array2string(
+        array,
+        separator=", ",
+        threshold=array.size + 1,
+        max_line_width=100,
+        prefix=head,
+        formatter={"all": _written},
     )
-    return f"np.array({text}{kind})".replace("\n", "\n    ")
+    return head + re.sub(r"\n\s*\n", "\n", rows) + f"{kind})"
 
 
 def _written(number: Any) -> str:

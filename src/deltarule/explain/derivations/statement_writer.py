@@ -28,6 +28,7 @@ from deltarule.autodiff.formula.formula import Form, Formula
 from deltarule.autodiff.formula.latex import SYMBOLS, raised
 from deltarule.autodiff.formula.rewriting import added, defined_by, reindexed, renamed, walk
 from deltarule.autodiff.tensor import Array
+from deltarule.explain.derivations.brackets import without_idle_brackets
 from deltarule.explain.derivations.statement import Statement, tidy
 from deltarule.explain.derivations.step_formula import formula_of
 from deltarule.explain.record.level import Level
@@ -61,8 +62,8 @@ class StatementWriter:
         # (name in a formula, step) -> what was chosen to tell it from others of the name.
         self._endings: dict[tuple[str, int], tuple[str, str]] = {}
         self._formulas = {step.number: formula_of(step) for step in steps}
-        # Step -> results whose gradient is an array of zeros.
-        self._zeros: dict[int, list[int]] = {}
+        # Step -> (result, the number that its gradient is everywhere).
+        self._constants: dict[int, list[tuple[int, float]]] = {}
         self._locals = {step.number: self._local_names(step) for step in steps}
 
     def _local_names(self, step: Step) -> dict[str, str | float]:
@@ -88,27 +89,30 @@ class StatementWriter:
 
     def _known(self, number: int) -> str | float:
         value = self.trace.values[number]
-        if value.kind == "constant" and value.array.ndim == 0:
+        if value.kind == "constant":
             return value.array.item()
         return self.notation.signs[number].identifier
 
     def _upstream(self, number: int, step: Step, name: str) -> str | float:
         """What stands for ∂L/∂value: 1 for the loss itself, 0 for a result that nobody uses.
 
-        Where the formula does more with it than arithmetic, it stays an array of zeros.
+        Where the formula does more with it than arithmetic it stays an array, and so does the 1 of a loss
+        that has axes, of length 1.
         """
         value = self.trace.values[number]
         contributions = self.level.contributions(number)
         if not contributions:
             if number == self.trace.loss and value.array.size == 1 and np.all(value.gradient == 1):
-                return 1.0
+                if value.array.ndim == 0:
+                    return 1.0
+                self._constants.setdefault(step.number, []).append((number, 1.0))
             arrived = self.level.arrived(number)
             if arrived is None:
                 return 0.0
             if number != self.trace.loss and self._is_unused(value, arrived):
                 if not _is_rearranged(f"grad_{name}", self._formulas[step.number]):
                     return 0.0
-                self._zeros.setdefault(step.number, []).append(number)
+                self._constants.setdefault(step.number, []).append((number, 0.0))
         return self.level.gradient(number)
 
     def _is_unused(self, value: Value, arrived: Array) -> bool:
@@ -161,13 +165,32 @@ class StatementWriter:
 
     # ---- statements
 
+    def _statement(
+        self,
+        kind: str,
+        step: Step,
+        value: int | None,
+        index: tuple[Line, ...],
+        matrix: tuple[Line, ...],
+        names: Mapping[str, str | float],
+    ) -> Statement:
+        operation = step.node.operation
+        local = (*operation.input_names(len(step.inputs)), *operation.outputs)
+        numbers = (*step.inputs, *step.outputs)
+        arrays = {name: self.trace.values[number].array for name, number in zip(local, numbers, strict=True)}
+
+        def written(line: Line) -> Line:
+            return tidy(renamed(without_idle_brackets(line, arrays), names))
+
+        return Statement(kind, (step.number,), value, tuple(map(written, index)), tuple(map(written, matrix)))
+
     def forward(self) -> list[Statement]:
         statements = []
         for step in self.steps:
             names = self._locals[step.number]
             outputs = {self.notation.signs[number].identifier: number for number in step.outputs}
             for index, matrix in _paired(self._formulas[step.number].value):
-                statement = _statement("forward", step, None, index, matrix, names)
+                statement = self._statement("forward", step, None, index, matrix, names)
                 statement.value = next((outputs[name] for name in statement.defines if name in outputs), None)
                 statements.append(statement)
         return statements
@@ -177,7 +200,8 @@ class StatementWriter:
         # What has come to a value that is used several times.
         waiting: dict[int, list[Statement]] = {}
         for step in reversed(self.steps):
-            statements += [self._zero(step, number) for number in self._zeros.get(step.number, ())]
+            constants = self._constants.get(step.number, ())
+            statements += [self._constant(step, number, content) for number, content in constants]
             for number, statement in self._contributed(step):
                 if number is None or self.level.parts(number) == 1:
                     statements.append(statement)
@@ -210,7 +234,7 @@ class StatementWriter:
                 if answer is None:
                     written[id(matrix[-1])] = ""
                     names = self._locals[step.number]
-                    yield None, _statement("intermediate", step, None, index, matrix, names)
+                    yield None, self._statement("intermediate", step, None, index, matrix, names)
                     continue
                 place = inputs.index(answer.removeprefix("grad_"))
                 target = step.inputs[place]
@@ -220,19 +244,19 @@ class StatementWriter:
                     written[id(matrix[-1])] = ""
                     known[answer] = self.level.gradient(target)
                     kind = "delta" if target in self.notation.deltas else "gradient"
-                    yield target, _statement(kind, step, target, index, matrix, known)
+                    yield target, self._statement(kind, step, target, index, matrix, known)
                 else:
                     # Named apart, as further contributions come to the same value.
                     part = f"{self.level.gradient(target)}_s{step.number}"
                     known[answer] = written[id(matrix[-1])] = part
-                    yield None, _statement("intermediate", step, None, index, matrix, known)
+                    yield None, self._statement("intermediate", step, None, index, matrix, known)
 
-    def _zero(self, step: Step, number: int) -> Statement:
-        """The gradient of a result that nobody uses."""
+    def _constant(self, step: Step, number: int, content: float) -> Statement:
+        """The gradient of the loss itself, and of a result that nobody uses."""
         shape = self.trace.values[number].array.shape
         left = Symbol(self.level.gradient(number), len(shape))
-        nothing = array_function("broadcast_to", 0.0, shape=shape)
-        index, matrix = Equation(left.at(letters(shape)), as_expression(0.0)), Equation(left, nothing)
+        whole = array_function("broadcast_to", content, shape=shape)
+        index, matrix = Equation(left.at(letters(shape)), as_expression(content)), Equation(left, whole)
         return Statement("gradient", (step.number,), number, (index,), (matrix,))
 
     def _handed_on(self, step: Step, number: int, name: str) -> Statement:
@@ -261,20 +285,6 @@ class StatementWriter:
         matrix = Equation(matrix.left, added([each.right for _, each in known]))
         steps = tuple(dict.fromkeys(step for part in parts for step in part.steps))
         return replace(first, steps=steps, index=(tidy(index),), matrix=(tidy(matrix),))
-
-
-def _statement(
-    kind: str,
-    step: Step,
-    value: int | None,
-    index: tuple[Line, ...],
-    matrix: tuple[Line, ...],
-    names: Mapping[str, str | float],
-) -> Statement:
-    def written(line: Line) -> Line:
-        return tidy(renamed(line, names))
-
-    return Statement(kind, (step.number,), value, tuple(map(written, index)), tuple(map(written, matrix)))
 
 
 def _defined(lines: Sequence[Line]) -> list[str]:

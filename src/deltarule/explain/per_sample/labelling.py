@@ -227,7 +227,13 @@ def found_batch(
     Raises ArgumentError where there are none, or they differ in extent.
     """
     leaves = _leaves(loss)
-    if isinstance(batch, Tensor) or (batch is not None and not isinstance(batch, int)):
+    if batch is not None and not isinstance(batch, int | np.integer):
+        if not isinstance(batch, Tensor | Sequence):
+            raise ArgumentError(
+                _WHO,
+                f"batch expected tensors or a number of samples, got {type(batch).__name__}",
+                "Pass the input itself: batch=x.",
+            )
         given = [batch] if isinstance(batch, Tensor) else list(batch)
         return given, _extent_of(given, leaves, axis)
     candidates = [
@@ -275,7 +281,8 @@ def _extent_of(given: Sequence[Tensor], leaves: Sequence[Tensor], axis: int) -> 
             raise ArgumentError(
                 _WHO,
                 "batch expected tensors that the loss was computed from, got another one",
-                "Make the input a tensor before the model is called: x = dr.tensor(x).",
+                "Make the input a tensor before the model is called: x = dr.tensor(x). If it is turned or "
+                "cut before a parameter comes in, requires_grad=True has that recorded.",
             )
         if tensor.ndim <= axis:
             raise ArgumentError(_WHO, f"batch expected tensors with an axis {axis}, got shape {tensor.shape}")

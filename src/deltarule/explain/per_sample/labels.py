@@ -93,8 +93,9 @@ class LabelReader:
                 self._define(line)
                 continue
             # Equations of a loop read each other's results of the step before: again until nothing changes.
+            # A sample that only the first state knows goes on by one step each time.
             mixed = self.mixes
-            for _ in range(8):
+            for _ in range(line.index.extent + 2):
                 before = {name: self.labels.get(name) for name in names_defined(line)}
                 self.mixes = mixed
                 for equation in line.equations:

@@ -15,6 +15,7 @@ import numpy as np
 from deltarule.autodiff.tensor import Array
 from deltarule.explain.per_sample.contributions import Contribution
 from deltarule.kernels.linear_algebra import matmul
+from deltarule.kernels.threads import limited_threads
 
 # Bytes of the parts that are made at a time.
 CHUNK = 64 * 2**20
@@ -38,8 +39,10 @@ def squared_norms_and_products(
             continue
         parts = total_parts(contributions, start, stop) if whole is None else whole[start:stop]
         rows = parts.reshape(stop - start, -1)
-        squares[start:stop] = [np.dot(row, row) for row in rows]
-        products[start:stop] = rows @ gradient.reshape(-1)
+        # A second thread of NumPy's library gains little here, and waits long where cores are busy.
+        with limited_threads(1):
+            squares[start:stop] = [np.dot(row, row) for row in rows]
+            products[start:stop] = rows @ gradient.reshape(-1)
     return squares, products
 
 

@@ -23,11 +23,10 @@ from deltarule.autodiff.formula.expression import (
     Loop,
     Number,
     Symbol,
-    symbols_in,
 )
 from deltarule.autodiff.formula.functions import ARRAY_FUNCTIONS, FUNCTIONS
 from deltarule.explain.per_sample.evaluator import UnreadableError
-from deltarule.explain.per_sample.stacked import depends_on, is_known, product, stacked
+from deltarule.explain.per_sample.stacked import depends_on, is_known, names_read, product, stacked
 from deltarule.kernels.threads import limited_threads
 
 AtStep = Callable[[int], Any]
@@ -80,7 +79,7 @@ def _name(equation: Equation, time: Index) -> str:
 
 def _compiled(expression: Expression, time: Index, arrays: dict[str, Any], known: set[str]) -> AtStep:
     """The expression as a function of the step; parts of it that are known are computed at once."""
-    if symbols_in(expression) and not isinstance(expression, Symbol) and is_known(expression, known):
+    if names_read(expression) and not isinstance(expression, Symbol) and is_known(expression, known):
         try:
             whole = stacked(expression, time, arrays)
         except UnreadableError:

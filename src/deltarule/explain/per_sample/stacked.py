@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,15 @@ from deltarule.kernels.linear_algebra import matmul
 _ALIKE = frozenset(("transpose", "rows", "column", "three_gates", "four_gates"))
 
 
-def is_known(expression: Expression, known: Mapping[str, Any] | set[str]) -> bool:
+@lru_cache(4096)
+def names_read(expression: Expression) -> frozenset[str]:
+    """Names of all symbols that an expression reads: asked of every part of a formula at every call."""
+    return frozenset(symbols_in(expression))
+
+
+def is_known(expression: Expression, known: Container[str]) -> bool:
     """Whether all that an expression reads is there, for all steps."""
-    return symbols_in(expression) <= set(known)
+    return all(name in known for name in names_read(expression))
 
 
 def depends_on(expression: Expression, time: Index) -> bool:

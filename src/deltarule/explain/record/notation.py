@@ -180,10 +180,15 @@ class Notation:
         """Letter of a result: h for what a layer gives, else the operation's own, or "" if it has none."""
         if step.operation in SEQUENCES and layer:
             return "y"
-        after = step.operation in ACTIVATIONS and any(number in self.deltas for number in step.inputs)
-        if layer and (step.operation in OTHERS or after):
+        if layer and (step.operation in OTHERS or (step.operation in ACTIVATIONS and self._is_behind(step))):
             return RESULTS.get(step.operation, "h")
         return RESULTS.get(step.operation, "")
+
+    def _is_behind(self, step: Step) -> bool:
+        """Whether a step reads a pre-activation, be it normalised."""
+        makers = [self.trace.values[number].made_by for number in step.inputs]
+        normalised = any(each is not None and self.trace.steps[each].operation in NORMS for each in makers)
+        return normalised or any(number in self.deltas for number in step.inputs)
 
     def _is_free(self, letter: tuple[str, str, str], layer: int) -> bool:
         """Whether no value has a letter yet, small or large, with the number of this layer."""

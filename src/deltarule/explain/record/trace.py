@@ -40,7 +40,7 @@ class Value:
     """One array of the computation.
 
     number     its place, counted from 0
-    kind       "parameter", "input" (a leaf), "constant" (a leaf of one element without gradient), or "result"
+    kind       "parameter", "input" (a leaf), "constant" (a number without gradient), or "result"
     label      the user's own name: that of the tensor, or the parameter's name in its model; or ""
     scope      dotted name of the layer that made it or first read it
     array      its elements
@@ -172,7 +172,7 @@ class Trace:
             if isinstance(tensor, Parameter):
                 kind = "parameter"
                 label = label or (f"{node.scope}.{input_name}" if node.scope else input_name)
-            elif tensor.size == 1 and not tensor.requires_grad and not label:
+            elif tensor.ndim == 0 and not tensor.requires_grad and not label:
                 kind = "constant"
             else:
                 kind = "input"

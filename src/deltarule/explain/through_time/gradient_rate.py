@@ -40,10 +40,8 @@ class Rate:
 
     def left_after(self, steps: int) -> float:
         """What is left after so many steps: per_step to that power, inf where it is too large."""
-        if self.per_step == 0:
-            return 0.0
-        log = steps * math.log(self.per_step)
-        return math.exp(log) if log < 709 else math.inf
+        with np.errstate(over="ignore"):
+            return float(np.float64(self.per_step) ** steps)
 
 
 @dataclass(frozen=True)

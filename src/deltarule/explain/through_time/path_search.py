@@ -51,7 +51,7 @@ class Search:
     """What was found.
 
     largest     the largest paths, by falling size
-    sizes       of all that were followed to the end; products: their scalar products with the gradient
+    sizes       of all that were followed to the end
     total       their sum
     vanished    how many paths were left because exactly nothing passes on them
     dropped     how many were left because others arriving at the same value were larger
@@ -60,7 +60,6 @@ class Search:
     total: Array
     largest: list[Partial] = field(default_factory=list)
     sizes: list[float] = field(default_factory=list)
-    products: list[float] = field(default_factory=list)
     vanished: int = 0
     dropped: int = 0
 
@@ -109,21 +108,19 @@ def search(
     most     how many of the largest are kept with what arrives along them
     width    how many partial paths go on from each value
     """
-    gradient = trace.values[target].gradient
     found = Search(np.zeros(trace.values[target].array.shape))
     heap: list[tuple[float, int, Partial]] = []
     numbers = itertools.count()
     waiting: dict[int, list[Partial]] = {}
 
     def arrive(partial: Partial) -> None:
-        if not partial.size > 0:
+        if partial.size == 0:
             found.vanished += counts[partial.value]
         elif partial.value != target:
             waiting.setdefault(partial.value, []).append(partial)
         else:
             found.total += partial.gradient
             found.sizes.append(partial.size)
-            found.products.append(0.0 if gradient is None else float(np.vdot(partial.gradient, gradient)))
             entry = (partial.size, -next(numbers), partial)
             if len(heap) < most:
                 heapq.heappush(heap, entry)

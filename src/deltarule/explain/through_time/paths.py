@@ -12,7 +12,7 @@ from deltarule.autodiff.backward import seed_for
 from deltarule.autodiff.operation import Group
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError, GraphError
-from deltarule.explain.derivations.derivation import known_names
+from deltarule.explain.derivations.derivation import known_names, require_operations
 from deltarule.explain.record.notation import Notation
 from deltarule.explain.record.trace import MOST_STEPS, Step, Trace
 from deltarule.explain.shown import Shown
@@ -65,7 +65,7 @@ class Path:
     share: float | None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Paths(Shown):
     """All paths from a loss to one value.
 
@@ -142,12 +142,17 @@ def paths(
     >>> found.count, found.count_by_use, [path.contribution.item() for path in found.paths]
     (2, 3, [20.08553695678711, 6.0])
     """
-    for name, value, least in (("most", most, 0), ("width", WIDTH if width is None else width, 1)):
+    asked = (("most", most, 0, 20), ("width", WIDTH if width is None else width, 1, WIDTH))
+    for name, value, least, usual in asked:
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ArgumentError(_WHO, f"{name} expected a whole number from {least}, got {value!r}", "")
+            raise ArgumentError(
+                _WHO, f"{name} expected a whole number from {least}, got {value!r}", f"Use {usual}."
+            )
     if not isinstance(tensor, Tensor):
-        raise ArgumentError(_WHO, f"expected a tensor of the graph, got {type(tensor).__name__}", "")
-    opened = () if isinstance(open, bool) else _names(open)
+        raise ArgumentError(
+            _WHO, f"expected a tensor of the graph, got {type(tensor).__name__}", "Give it the tensor itself."
+        )
+    opened = _names(open)
     trace = Trace(
         loss, upstream=upstream, names=known_names(names, None, _WHO), most_steps=MOST_STEPS if open else 0
     )
@@ -157,12 +162,7 @@ def paths(
         raise GraphError(
             _WHO, "the loss does not depend on this tensor: there is no path to it", "Is it the right one?"
         ) from None
-    unknown = set(opened) - {step.operation for step in trace.steps}
-    if unknown:
-        there = ", ".join(sorted({step.operation for step in trace.steps}))
-        raise ArgumentError(
-            _WHO, f"open: there is no {', '.join(sorted(unknown))} in the graph", f"It has {there}."
-        )
+    require_operations(opened, trace, _WHO)
     steps = trace.frontier(lambda step: open is True or step.operation in opened)
     count = count_paths(steps, trace.loss, target, each_use=False)
     by_use = count_paths(steps, trace.loss, target, each_use=True)
@@ -216,7 +216,16 @@ def _usual_width(trace: Trace, steps: Sequence[Step]) -> int:
     return max(LEAST_WIDTH, min(WIDTH, MOST_ELEMENTS // max(elements, 1)))
 
 
-def _names(open: Collection[str]) -> tuple[str, ...]:
+def _names(open: bool | Collection[str]) -> tuple[str, ...]:
+    """The names of operations to open, none of which stands for all or for none."""
+    if isinstance(open, bool):
+        return ()
+    if not isinstance(open, Collection):
+        raise ArgumentError(
+            _WHO,
+            f"open expects True, False or names of operations, got {type(open).__name__}",
+            'For example ["lstm"].',
+        )
     return (open,) if isinstance(open, str) else tuple(open)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.backward import backpropagate, nodes_below, require_graph, seed_for
+from deltarule.autodiff.backward import backpropagate, nodes_below, seed_for
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.recording import enable_grad
 from deltarule.autodiff.tensor import Array, Tensor
@@ -45,7 +45,7 @@ class RecordedPass:
     calls       of layers, in the order of computation
     nodes       all that was recorded up to the output, layers that the loss does not reach included
     gradients   (node, output) -> ∂total/∂value
-    leaves      tensor -> ∂total/∂tensor
+    leaves      tensor -> ∂total/∂tensor; empty, as gradients are, where the total depends on none
     """
 
     output: Tensor
@@ -98,7 +98,6 @@ def recorded_pass(
                 "Reduce it over the batch.",
             )
         total = value if penalty is None else value + penalty(model)
-    require_graph(total, "vitals")
     ends = [each for call in calls for each in call.outputs if each.node is not None]
     nodes = nodes_below([output, *ends] if output.node is not None else ends)
     gradients: dict[tuple[Node, int], Array] = {}
@@ -108,7 +107,9 @@ def recorded_pass(
             if gradient is not None:
                 gradients[node, index] = gradient
 
-    arrived = backpropagate([total], [seed_for(total, None, "vitals")], observer=observe)
+    arrived = {}
+    if total.requires_grad:
+        arrived = backpropagate([total], [seed_for(total, None, "vitals")], observer=observe)
     leaves = {tensor: np.asarray(each) for tensor, each in arrived.items() if tensor.node is None}
     return RecordedPass(output, value, total, wanted, calls, nodes, gradients, leaves)
 

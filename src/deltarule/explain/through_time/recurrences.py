@@ -89,14 +89,16 @@ class Recurrence:
 def recurrences(nodes: Sequence[Node]) -> list[Recurrence]:
     """Every recurrence among recorded nodes: whole sequences, and cells that were called step by step."""
     found = []
-    steps: dict[tuple[str, int], list[Node]] = {}
+    # Steps on other numbers of samples, as where sequences that have ended are left out, do not fit together.
+    steps: dict[tuple[str, int, int], list[Node]] = {}
     for node in nodes:
         operation = node.operation
         if isinstance(operation, SequenceGroup):
             found.append(_of_sequence(node, operation))
         elif isinstance(operation, CellGroup):
             weights = node.inputs[1 + len(operation.states)]
-            steps.setdefault((node.scope, id(weights)), []).append(node)
+            rows = min(len(node.values[0]), _MOST_ROWS)
+            steps.setdefault((node.scope, id(weights), rows), []).append(node)
     found += [_of_cells(each) for each in steps.values()]
     return sorted(found, key=lambda each: each.order)
 

@@ -1,13 +1,14 @@
 """Finds recurrent layers in a record: which operations are steps of which layer, and in what order.
 
-A layer is everything that uses one recurrent weight in one direction: a whole sequence in one operation
-(`rnn`, `gru`, `lstm`), the same in several parts (a state carried on, segments of a checkpoint), or one
-operation a step (`rnn_cell`, ... in a loop of one's own). What a checkpoint forgot is recorded again.
+A layer is one run of a cell over a sequence: a whole sequence in one operation (`rnn`, `gru`, `lstm`), the
+same in several parts (a state carried on, segments of a checkpoint), or one operation a step (`rnn_cell`, ...
+in a loop of one's own). Calls with the same weights that start anew, on another sequence or on the output of
+the first, are another layer. What a checkpoint forgot is recorded again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +91,16 @@ class RecurrentCall:
         return self.node.inputs[self.cell.inputs.index(name)]
 
     @property
+    def initial_states(self) -> list[Tensor]:
+        """The states that it starts from."""
+        return [self.input(name) for name in self.cell.states]
+
+    @property
+    def last_states(self) -> Sequence[Array]:
+        """The same states after its last step."""
+        return self.node.values[1:] if self.is_sequence else self.node.values
+
+    @property
     def mask(self) -> Array | None:
         """(batch, steps) of booleans, or None."""
         count = len(self.cell.inputs)
@@ -151,19 +162,34 @@ class RecurrentLayer:
 
 def recurrent_layers(record: Record, names: Mapping[str, Tensor] | None = None) -> list[RecurrentLayer]:
     """The recurrent layers of a record, in the order of computation."""
-    found: dict[Any, RecurrentLayer] = {}
+    layers: list[RecurrentLayer] = []
+    alike: dict[Any, list[RecurrentLayer]] = {}
+    # Value -> layers whose states it comes from.
+    origins: dict[Any, frozenset[RecurrentLayer]] = {}
+
+    def origins_of(tensors: Iterable[Tensor]) -> frozenset[RecurrentLayer]:
+        return frozenset[RecurrentLayer]().union(*(origins.get(record.key(each), ()) for each in tensors))
+
     for node in record.nodes:
         operation = node.operation
-        if not isinstance(operation, RecurrentGroup):
-            continue
-        cell = operation.cell if isinstance(operation, SequenceGroup) else operation
-        assert isinstance(cell, CellGroup)
-        call = RecurrentCall(node, cell, node.inputs[0].shape[1] if operation.looped else 1)
-        key = (record.key(call.input("weight_hh")), cell.name, call.reverse)
-        layer = found.setdefault(key, RecurrentLayer(_name(call, names)))
-        layer.calls.append(call)
-        layer.steps += call.steps
-    layers = list(found.values())
+        if isinstance(operation, RecurrentGroup):
+            cell = operation.cell if isinstance(operation, SequenceGroup) else operation
+            assert isinstance(cell, CellGroup)
+            call = RecurrentCall(node, cell, node.inputs[0].shape[1] if operation.looped else 1)
+            before = origins_of(call.initial_states)
+            candidates = alike.setdefault(_kind_of(call, record), [])
+            layer = next((each for each in candidates[::-1] if each in before or _ends_in(each, call)), None)
+            if layer is None:
+                layer = RecurrentLayer(_name(call, names))
+                layers.append(layer)
+                candidates.append(layer)
+            layer.calls.append(call)
+            layer.steps += call.steps
+            found = before | {layer}
+        else:
+            found = origins_of(node.inputs)
+        if found:
+            origins.update(((node, index), found) for index in range(len(node.values)))
     for layer in layers:
         first = 0
         # The first call of a reverse layer holds the last steps in time.
@@ -172,6 +198,26 @@ def recurrent_layers(record: Record, names: Mapping[str, Tensor] | None = None) 
             first += call.steps
     _tell_apart(layers)
     return layers
+
+
+def _kind_of(call: RecurrentCall, record: Record) -> Hashable:
+    """What the calls of one layer have in common: weights, options, direction, samples."""
+    biases = [call.input(name) for name in ("bias_ih", "bias_hh")]
+    return (
+        *(record.key(call.input(name)) for name in ("weight_ih", "weight_hh")),
+        # A cell without biases makes new ones of zeros for each call.
+        *(record.key(each) if each.requires_grad else each._array.tobytes() for each in biases),
+        call.cell.name,
+        *call.parameters.items(),
+        call.reverse,
+        call.node.inputs[0].shape[0],
+    )
+
+
+def _ends_in(layer: RecurrentLayer, call: RecurrentCall) -> bool:
+    """Whether a call starts from the states that a layer ended with, as after a truncation in time."""
+    pairs = zip(call.initial_states, layer.calls[-1].last_states, strict=True)
+    return all(np.array_equal(state._array, value) for state, value in pairs)
 
 
 def _name(call: RecurrentCall, names: Mapping[str, Tensor] | None) -> str:
@@ -201,12 +247,11 @@ def chosen_layers(
         return list(layers)
     by_name: dict[Any, RecurrentLayer] = {layer.name: layer for layer in layers}
     by_name.update(enumerate(layers))
-    if isinstance(wanted, int | str):
-        wanted = [wanted]
+    wanted = list(wanted) if isinstance(wanted, Collection) and not isinstance(wanted, str) else [wanted]
     if not wanted:
         raise ArgumentError(who, "layers expected numbers or names, got none", "Leave it out for all layers.")
     for each in wanted:
-        if each not in by_name:
+        if isinstance(each, bool) or not isinstance(each, int | str | np.integer) or each not in by_name:
             there = ", ".join(f"{number}: {layer.name}" for number, layer in enumerate(layers))
             raise ArgumentError(
                 who, f"layers expected some of {there}; got {each!r}", "Give numbers or names."

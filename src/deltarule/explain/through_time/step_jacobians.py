@@ -12,7 +12,7 @@ Source: Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neur
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,52 +51,55 @@ class StepJacobian:
 
 @dataclass(frozen=True)
 class SampleStep:
-    """Where a step of one sample stands: in which call, at which position, and its time."""
+    """Where a step of one sample stands: in which call, at which position, and its time.
+
+    linked   whether it starts from the states that the step before left, unchanged and with their gradient
+    """
 
     call: RecurrentCall
     position: int
     time: int
+    linked: bool
 
 
 def sample_steps(loss_steps: LossSteps, layer: RecurrentLayer, sample: int) -> list[SampleStep]:
-    """The steps of a sample in the order of computation, masked ones left out.
-
-    Where the state was not handed on from one call to the next, unchanged and with its gradient, only what
-    comes after the last such place.
-    """
+    """The steps of a sample in the order of computation, masked ones left out."""
     found: list[SampleStep] = []
     before: RecurrentCall | None = None
+    linked = False
     for call in layer.calls:
-        if before is not None and not _continues(before, call, sample):
-            found = []
+        linked = linked and before is not None and _continues(before, call, sample)
         inputs = loss_steps.inputs[call]
         for position in call.positions():
             seen = inputs.seen(position)
             if seen is None or seen[sample, 0]:
-                found.append(SampleStep(call, position, call.first + position))
+                found.append(SampleStep(call, position, call.first + position, linked))
+                linked = True
         before = call
     return found
 
 
 def _continues(before: RecurrentCall, call: RecurrentCall, sample: int) -> bool:
     """Whether a call starts from the states that the one before ended with."""
-    values = before.node.values[1:] if before.is_sequence else before.node.values
-    for name, value in zip(call.cell.states, values, strict=True):
-        state = call.input(name)
-        same = state.requires_grad and state.shape == value.shape
-        if not same or not np.array_equal(state._array[sample], value[sample]):
-            return False
-    return True
+    pairs = zip(call.initial_states, before.last_states, strict=True)
+    return all(
+        state.requires_grad and np.array_equal(state._array[sample], value[sample]) for state, value in pairs
+    )
 
 
-def step_jacobian(step: RecurrentStep, values: Mapping[str, Any], time: int, hidden: int) -> StepJacobian:
-    """The Jacobian of one step of one sample, from what the step computed."""
-    seeds = identity_seeds(len(step.states), hidden)
+def sample_jacobian(
+    loss_steps: LossSteps, layer: RecurrentLayer, where: SampleStep, sample: int
+) -> StepJacobian:
+    """The Jacobian of one step of one sample."""
+    step = loss_steps.steps[layer]
+    values = loss_steps.inputs[where.call].values(where.position, slice(sample, sample + 1))
+    # The rows of the identity, as gradients of each state: (states · hidden, 1, hidden).
+    seeds = np.split(np.eye(len(step.states) * layer.hidden)[:, None], len(step.states), axis=2)
     environment = step.back(values, seeds)
     past = step.back(values, seeds, without_recurrent_weight=True)
     slopes, _ = step.factors("weight_hh", environment)
     return StepJacobian(
-        time,
+        where.time,
         _rows(step, environment),
         slopes[:, 0],
         step.weights["weight_hh"],
@@ -104,32 +107,5 @@ def step_jacobian(step: RecurrentStep, values: Mapping[str, Any], time: int, hid
     )
 
 
-def identity_seeds(states: int, hidden: int) -> Sequence[Array]:
-    """The rows of the identity as gradients of each state, (states · hidden, 1, hidden)."""
-    identity = np.eye(states * hidden)[:, None]
-    return np.split(identity, states, axis=2)
-
-
 def _rows(step: RecurrentStep, environment: Mapping[str, Any]) -> Array:
     return np.concatenate([environment[f"grad_{name}"][:, 0] for name in step.states], axis=1)
-
-
-def spectral_radius(matrix: Array) -> float:
-    """The largest absolute value of an eigenvalue; inf or nan where the matrix is not finite."""
-    if not np.isfinite(matrix).all():
-        return float(np.max(np.abs(matrix)))
-    return float(np.max(np.abs(np.linalg.eigvals(matrix)), initial=0.0))
-
-
-def spectral_norm(matrix: Array) -> float:
-    """The largest singular value, by way of the smaller Gram matrix; inf or nan where it is not finite."""
-    largest = float(np.max(np.abs(matrix), initial=0.0))
-    if largest == 0 or not np.isfinite(largest):
-        return largest
-    scaled = matrix / largest
-    gram = scaled @ scaled.T if scaled.shape[0] <= scaled.shape[1] else scaled.T @ scaled
-    on_diagonal = np.diagonal(gram)
-    if np.count_nonzero(gram) == np.count_nonzero(on_diagonal):
-        # Gates act on each unit alone: no eigenvalues have to be found.
-        return largest * float(np.sqrt(on_diagonal.max()))
-    return largest * float(np.sqrt(np.linalg.eigvalsh(gram)[-1]))

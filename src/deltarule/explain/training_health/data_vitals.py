@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from deltarule.autodiff.tensor import Array
-from deltarule.explain.training_health.label_information import label_information
-from deltarule.explain.training_health.vitals import InputVitals, TargetVitals
+from deltarule.explain.training_health.label_information import MOST_ROWS, label_information
 
 _ORDERS = 20
-_MOST_ROWS = 512
+# Features of which distances are made.
+_MOST_COLUMNS = 4096
 # Losses whose targets are classes or probabilities, in whatever numbers they come.
 OF_CLASSES = frozenset(("cross_entropy", "soft_cross_entropy", "nll_loss", "multi_margin_loss"))
 OF_PROBABILITIES = frozenset(
@@ -20,6 +21,72 @@ OF_PROBABILITIES = frozenset(
         *("binary_log_loss_with_logits", "weighted_binary_log_loss_with_logits"),
     )
 )
+
+
+@dataclass(frozen=True)
+class InputVitals:
+    """Rows of the data as the network gets them: the probe batch, or more (see `vitals`, facts).
+
+    kind           "features" (rows, features), "sequence" (rows, time, features), "image" (rows, channels,
+                   height, width), "tokens" (whole numbers that are not bytes)
+    shape          of these rows
+    mean, std      over all elements that are finite
+    means, stds    of each feature (for images: of each channel), over all else
+    smallest, largest   over all elements that are finite
+    constant       share of the features that have the same value in all rows
+    not_finite     share of elements that are NaN or infinite
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    mean: float
+    std: float
+    means: tuple[float, ...]
+    stds: tuple[float, ...]
+    smallest: float
+    largest: float
+    constant: float
+    not_finite: float
+
+
+@dataclass(frozen=True)
+class TargetVitals:
+    """What the network is to learn.
+
+    kind           "classes" (whole numbers), "probabilities" (in [0, 1]) or "numbers"
+    classes        class -> share of the rows; empty for "numbers"
+    mean, std, smallest, largest   over all elements
+    not_finite     share of elements that are NaN or infinite
+    constant_loss  the loss of the best constant guess, where it is known: the entropy of the classes'
+                   shares; None else
+    neighbours     how well the target of the nearest other row (by Euclidean distance of standardised
+                   inputs) tells a row's target: share of equal classes, or correlation; None for tokens
+                   and for fewer than 8 rows
+    neighbours_by_chance   mean of the same with the targets in random order
+    neighbours_spread      its standard deviation over the random orders
+    feature        share of the targets' variance that goes with the best single feature; None for few rows
+    feature_by_chance, feature_spread   mean and deviation of the same with the targets in random order
+    features       the same share summed over all features, in deviations above its mean by chance
+    told_within    of sequences: among how many last time steps a feature tells significantly more than by
+                   chance; None where none does
+    """
+
+    kind: str
+    classes: dict[int, float]
+    mean: float
+    std: float
+    smallest: float
+    largest: float
+    not_finite: float
+    constant_loss: float | None
+    neighbours: float | None
+    neighbours_by_chance: float | None
+    neighbours_spread: float | None
+    feature: float | None = None
+    feature_by_chance: float | None = None
+    feature_spread: float | None = None
+    features: float | None = None
+    told_within: int | None = None
 
 
 def input_vitals(inputs: Array) -> InputVitals:
@@ -135,10 +202,13 @@ def _neighbours(
     inputs: Array, targets: Array, kind: str, labelled: bool
 ) -> tuple[float | None, float | None, float | None]:
     """Agreement with the nearest other row, and mean and deviation of the same by chance."""
-    rows = min(len(inputs), _MOST_ROWS)
+    rows = min(len(inputs), MOST_ROWS)
     if are_tokens(inputs) or rows < 8 or len(targets) != len(inputs):
         return None, None, None
-    flat = inputs[:rows].reshape(rows, -1).astype(np.float64)
+    flat = inputs[:rows].reshape(rows, -1)
+    if flat.shape[1] > _MOST_COLUMNS:
+        flat = flat[:, np.linspace(0, flat.shape[1] - 1, _MOST_COLUMNS).astype(int)]
+    flat = flat.astype(np.float64)
     wanted = targets[:rows].reshape(rows, -1)
     if kind == "classes" and wanted.shape[1] != 1:
         return None, None, None

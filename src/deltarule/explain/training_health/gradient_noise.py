@@ -6,6 +6,7 @@ Source: McCandlish, Kaplan & Amodei 2018, An Empirical Model of Large-Batch Trai
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from deltarule.autodiff.recording import enable_grad
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.explain.through_time.recorded_pass import RecordedPass, losses
 from deltarule.explain.training_health.step_trial import inner
-from deltarule.explain.training_health.vitals import NoiseVitals
 from deltarule.nn.module import Module, Parameter
 
 _PARTS = 8
@@ -24,6 +24,39 @@ _ORDERS = 8
 
 # Parameter -> (signal, variance).
 Shares = dict[Parameter, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class NoiseVitals:
+    """Noise against signal of the gradient of the mini-batch, over all parameters.
+
+    samples     number of gradients that were compared (of single samples or of micro-batches)
+    rows        rows in each of them
+    signal      |G|²: squared norm of the true gradient, without bias; may be negative by chance
+    variance    tr Σ: summed variance of the gradient of a single sample
+    scale       the simple noise scale tr Σ / |G|²: batches that are much smaller are mostly noise,
+                batches that are much larger waste work; infinite where the signal is not positive
+    batch_size  of the training, which may be other than the probe's
+    share       noise's share of the squared norm of a training batch's gradient:
+                (tr Σ / batch_size) / (|G|² + tr Σ / batch_size)
+    true_labels        what the targets tell: squared distance between the gradient of the last weights (those
+                       that make the output) and its mean over targets in random order
+    permuted_labels    the same for targets in random order, mean of 8; None where there is one row
+    permuted_spread    their standard deviation: true_labels within a few of it is no information
+
+    Source: McCandlish, Kaplan & Amodei 2018, An Empirical Model of Large-Batch Training, eqs. 2.8, A.2.
+    """
+
+    samples: int
+    rows: int
+    signal: float
+    variance: float
+    scale: float
+    batch_size: int
+    share: float
+    true_labels: float | None
+    permuted_labels: float | None
+    permuted_spread: float | None
 
 
 def gradient_noise(

@@ -17,9 +17,9 @@ from deltarule.explain.training_health.arguments import (
 )
 from deltarule.explain.training_health.causes import findings
 from deltarule.explain.training_health.causes.finding import Finding
-from deltarule.explain.training_health.probe_batch import as_training_data, probe_batch
+from deltarule.explain.training_health.probe_batch import as_training_data, fact_batch, probe_batch
 from deltarule.explain.training_health.remedy import Trial, trials
-from deltarule.explain.training_health.setup import Setup, train_for
+from deltarule.explain.training_health.setup import Setup, setup_of, train_for
 from deltarule.explain.training_health.vitals import Vitals
 from deltarule.explain.training_health.watch import Watch
 from deltarule.nn.module import Module
@@ -31,7 +31,7 @@ from deltarule.training.trainer import Trainer
 _MEASUREMENTS = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Health(Shown):
     """What was measured of a training, what is wrong with it, and what was tried.
 
@@ -81,7 +81,7 @@ def health(
     loss        loss(output, targets), or a task: "classification", "regression", "text"
     data        (inputs, targets), a data set or a loader; a Trainer knows its own
     optimizer   of the model's parameters; without one nothing is said of learning rates, and nothing tried
-    rows        of the batch that is measured
+    rows        of the batch that is measured; facts of the data are told from up to 1024
     steps       updates that a copy of the model is trained for, measured at 9 places; 0 looks at it as it is
     batch_size, clip_norm, clip_value, penalty, seed   as in Trainer, which brings its own
     try_remedies   whether the remedies are tried, see `try_remedy`; trial_steps updates each
@@ -177,19 +177,7 @@ def _of_trainer(trainer: Trainer, data: Any, rows: int, seed: int) -> Setup:
         raise ArgumentError(
             "health", "this trainer has not been given data yet", "Pass data=, or call trainer.fit first."
         )
-    loader = as_training_data(source, 32, "health", seed)
-    return Setup(
-        trainer.model,
-        trainer.loss,
-        loader,
-        trainer.optimizer,
-        probe_batch(loader, rows, "health"),
-        trainer.penalty,
-        trainer.clip_norm,
-        trainer.clip_value,
-        seed,
-        trainer.progress.step,
-    )
+    return setup_of(trainer, as_training_data(source, 32, "health", seed), rows, seed)
 
 
 def _given(
@@ -235,6 +223,7 @@ def _given(
         clip_norm,
         clip_value,
         seed,
+        facts=fact_batch(loader, rows, "health"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,6 @@ from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.explain.through_time.recorded_pass import RecordedPass
 from deltarule.explain.through_time.recurrences import is_recurrent
 from deltarule.explain.training_health.step_trial import norm_of
-from deltarule.explain.training_health.vitals import LayerVitals, ParameterVitals
 from deltarule.nn.embedding import Embedding
 from deltarule.nn.module import Module
 from deltarule.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
@@ -22,6 +22,79 @@ from deltarule.optim.optimizer import Optimizer
 _NORMALISATIONS = (BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm)
 # Gradients of units that stay equal differ by no more than rounding.
 _EQUAL = 1e-4
+
+
+@dataclass(frozen=True)
+class ParameterVitals:
+    """One parameter, its gradient on the probe batch, and its last real update.
+
+    name, layer     "0.weight", "0"
+    kind            "weight" (two axes or more), "bias", "recurrent" (the weights on a hidden state),
+                    "embedding", "scale" (of a normalisation)
+    fan_in          number of inputs of a unit: product of all axes but the first; 1 for one axis
+    requires_grad   False where it is frozen
+    has_gradient    whether a gradient arrives: False where it is not connected with the loss
+    gradient_norm, gradient_rms   of the probe batch; 0 where none arrives
+    weight_norm, weight_rms
+    update_norm     ‖Δw‖ of the optimiser's step at this state; None without an optimiser
+    update_ratio    ‖Δw‖ / ‖w‖; None where w is zero
+    decay_norm      weight decay's part: weight_decay · ‖w‖; 0 without
+    learning_rate   of its parameter group; None without an optimiser or where it is in no group
+    signal          squared norm of the mean gradient over samples, without bias; may be negative by chance
+    variance        trace of the covariance of the gradient of one sample
+    equal_units     share of its rows (units) that equal another row in value and in gradient: units that
+                    will stay the same for ever; 0 for vectors
+    zero            whether all of its elements are 0
+    not_finite      share of elements, of value and gradient, that are NaN or infinite
+    """
+
+    name: str
+    layer: str
+    kind: str
+    shape: tuple[int, ...]
+    fan_in: int
+    requires_grad: bool
+    has_gradient: bool
+    gradient_norm: float
+    gradient_rms: float
+    weight_norm: float
+    weight_rms: float
+    update_norm: float | None
+    update_ratio: float | None
+    decay_norm: float
+    learning_rate: float | None
+    signal: float | None
+    variance: float | None
+    equal_units: float
+    zero: bool
+    not_finite: float
+
+
+@dataclass(frozen=True)
+class LayerVitals:
+    """One layer with parameters: its value and its gradient, to see both grow or decay over depth.
+
+    layer       module
+    kind        class of the module: "Linear", "Conv2d", "LSTM"
+    depth       its place in the order of computation, from 0
+    input_rms   root mean square of its input
+    output_rms, output_mean   of its output
+    output_std  mean over units of the standard deviation over samples: 0 where the answer is the same
+                for all samples
+    gradient    root mean square of ∂L/∂output, of the sum over the batch (not of its mean): comparable
+                between batch sizes; None where no gradient arrives
+    connected   whether the loss depends on it
+    """
+
+    layer: str
+    kind: str
+    depth: int
+    input_rms: float
+    output_rms: float
+    output_mean: float
+    output_std: float
+    gradient: float | None
+    connected: bool
 
 
 def parameter_vitals(

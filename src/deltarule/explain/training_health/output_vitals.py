@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from deltarule.autodiff.backward import nodes_below
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.explain.through_time.recorded_pass import MOVING, RecordedPass, maker_of
 from deltarule.explain.training_health.data_vitals import OF_CLASSES, OF_PROBABILITIES
-from deltarule.explain.training_health.vitals import OutputVitals
+
+
+@dataclass(frozen=True)
+class OutputVitals:
+    """What the network answers, and what becomes of it.
+
+    shape        of the output on the probe batch
+    operation    operation that made the output, through reshapes: "linear", "softmax", "sigmoid", "relu"
+    layer        where that operation was called
+    loss         operations of the loss that take the output: "cross_entropy", "mse_loss"
+    classes      length of the class axis where the loss is over classes; None else
+    mean, std, smallest, largest   over all elements
+    row_std      mean over rows of the standard deviation within a row: the spread of the logits
+    between_std  mean over outputs of the standard deviation over rows: whether the answer depends on the
+                 input
+    entropy      mean entropy of softmax(output) in nats, where the loss is over classes; None else
+    accuracy     share of rows whose largest output is the target's, where the loss is over classes
+    """
+
+    shape: tuple[int, ...]
+    operation: str
+    layer: str
+    loss: tuple[str, ...]
+    classes: int | None
+    mean: float
+    std: float
+    smallest: float
+    largest: float
+    row_std: float
+    between_std: float
+    entropy: float | None
+    accuracy: float | None
 
 
 def loss_operations(seen: RecordedPass) -> tuple[tuple[str, ...], Tensor]:

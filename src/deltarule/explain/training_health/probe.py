@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -55,6 +55,7 @@ def vitals(
     training_loss: float | None = None,
     updates: Mapping[str, Array] | None = None,
     clipped: tuple[float, float] | None = None,
+    facts: tuple[Array, Array] | None = None,
     known: Vitals | None = None,
 ) -> Vitals:
     """Measures a model on a batch: gradients, weights, activations, noise, and its optimiser's next step.
@@ -71,16 +72,18 @@ def vitals(
     line           whether multiples of the next step are tried: 9 forward passes more
     training_loss, updates, clipped   what a training itself saw since the last measurement: mean loss;
                    name -> Δw of a real step; share of the steps that were clipped, mean factor
-    known          an earlier measurement of the same batch, whose facts of the data are taken over
+    facts          (inputs, targets) of more rows of the same data, for what is told from the data alone
+    known          an earlier measurement of the same data, whose facts are taken over
 
     All of it happens on a copy of the model and its optimiser. Afterwards parameters, `.grad`, buffers,
     random state, slots of the optimiser and training mode are as before, to the last bit; a loss with
     parameters of its own keeps theirs too. It takes as much memory again as the model does in training.
 
     Of a model whose parameters are all frozen the layers are measured, and no parameter has a gradient.
+    Neither has one where the recorded graph ends between parameters and loss: see `Vitals.cut`.
 
     Raises ArgumentError for what is no model or no loss, a model that cannot be copied, or a batch without
-    rows; GraphError where the loss depends on nothing in the model; ShapeError as the model and the loss do.
+    rows; ShapeError as the model and the loss do.
 
     >>> import deltarule as dr
     >>> import numpy as np
@@ -101,6 +104,7 @@ def vitals(
         raise ArgumentError(
             "vitals", f"expected a batch of rows, got shape {batch.shape}", "Give it 32 rows."
         )
+    facts = (batch, wanted) if facts is None else facts
     copied, stepping = _copies(model, optimizer)
     with _random_state_kept(), np.errstate(all="ignore"):
         drawn = get_random_state()
@@ -119,14 +123,17 @@ def vitals(
         if frozen:
             copied.requires_grad_(True)
         seen = recorded_pass(copied, loss, penalty, batch, wanted)
+        names = {id(each): name for name, each in copied.named_parameters()}
+        last_weights = _last_weights(seen, names)
+        cut = _cut(seen, last_weights)
         if frozen:
             copied.requires_grad_(False)
-            seen, noise = replace(seen, leaves={}), False
+            seen = replace(seen, leaves={})
+        noise = noise and not frozen and not cut
         again()
-        names = {id(each): name for name, each in copied.named_parameters()}
         outputs = output_vitals(seen)
         rounds = recurrences(seen.nodes)
-        told = label_signal(seen, loss, _last_weights(seen, names)) if noise else None
+        told = label_signal(seen, loss, last_weights) if noise else None
         noisy = gradient_noise(copied, loss, batch, wanted, batch_size or len(batch), told) if noise else None
         again()
         changes: Mapping[Tensor, Array] = {}
@@ -145,8 +152,9 @@ def vitals(
             quiet_loss=quiet,
             training_loss=training_loss,
             dtype=str(seen.output.dtype),
-            inputs=input_vitals(batch) if known is None else known.inputs,
-            targets=target_vitals(batch, wanted, outputs.loss) if known is None else known.targets,
+            rows=len(batch),
+            inputs=input_vitals(facts[0]) if known is None else known.inputs,
+            targets=target_vitals(*facts, outputs.loss) if known is None else known.targets,
             outputs=outputs,
             parameters=parameter_vitals(copied, seen, stepping, done, shares_of(noisy)),
             units=_units(copied, seen, rounds, names),
@@ -154,6 +162,7 @@ def vitals(
             recurrent=tuple(recurrent_vitals(each, _arriving(seen, each)) for each in rounds),
             noise=None if noisy is None else noisy[0],
             optimizer=trial,
+            cut=cut,
             dropout=_dropout(copied),
             normalised=tuple(
                 dict.fromkeys(node.scope for node in seen.nodes if node.operation.name in _NORMALISING)
@@ -217,6 +226,13 @@ def _last_weights(seen: RecordedPass, names: Mapping[int, str]) -> list[Tensor]:
         if found:
             return found[:1]
     return []
+
+
+def _cut(seen: RecordedPass, last_weights: Sequence[Tensor]) -> str:
+    """Where the recorded graph of the loss ends too early, as `Vitals.cut` says."""
+    if not last_weights:
+        return "output"
+    return "loss" if seen.gradient_of(seen.output) is None else ""
 
 
 def _units(model: Module, seen: RecordedPass, rounds: Any, names: Mapping[int, str]) -> Any:

@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from deltarule.autodiff.tensor import Array
+from deltarule.explain.through_time.gradient_rate import fitted_rate
 from deltarule.explain.through_time.recurrences import Recurrence
-from deltarule.explain.training_health.vitals import RecurrentVitals
+from deltarule.explain.through_time.spectra import estimated_radius, log_of, spectral_norm, spectral_radius
 
 # Rows of the cell that the Jacobians of a few steps may take.
 _MOST_ROWS = 4096
 _MOST_STEPS = 8
-# Powers of a matrix from whose growth its spectral radius is read.
-_POWERS = 60
-# Larger matrices than this get their radius from powers too.
-_EXACT = 256
 # Share of the largest gradient below which a step counts as not read.
 _READ = 1e-6
 _KEEPING = {"LSTM": "forget_gate", "GRU": "update_gate"}
+
+
+@dataclass(frozen=True)
+class RecurrentVitals:
+    """One layer and direction of a recurrent module.
+
+    layer            module; `sublayer` counts layers from 0, `reverse` is True for the backward direction
+    kind             "RNN", "GRU" or "LSTM"
+    steps            length of the sequence
+    weight_radius    spectral radius of the recurrent weights; of the candidate's for GRU and LSTM
+    weight_norm      their largest singular value
+    jacobian_radius  geometric mean over steps of the spectral radius of ∂h_t/∂h_{t-1} (for LSTM of the
+                     pair (h, c)), on a few samples
+    gradient_rate    factor per step by which ‖∂L/∂h_t‖ changes on its way back, fitted for one injected
+                     gradient at the last step: 1 keeps it, 0.6 loses it
+    remains          what is left of it at the first step
+    forget           mean of the forget gate (LSTM) or update gate (GRU); None for RNN
+    read             share of the steps whose output is read from outside: 1 for an answer at each step or a
+                     mean over time, little for one at the end; None for cells that were called one by one
+    """
+
+    layer: str
+    sublayer: int
+    reverse: bool
+    kind: str
+    steps: int
+    weight_radius: float
+    weight_norm: float
+    jacobian_radius: float
+    gradient_rate: float
+    remains: float
+    forget: float | None
+    read: float | None = None
 
 
 def recurrent_vitals(recurrence: Recurrence, arriving: Array | None = None) -> RecurrentVitals:
@@ -37,7 +69,7 @@ def recurrent_vitals(recurrence: Recurrence, arriving: Array | None = None) -> R
     radius = norm = jacobian = rate = remains = nan
     keeping: float | None = None
     if finite:
-        radius, norm = spectral_radius(weights), float(np.linalg.norm(weights, 2))
+        radius, norm = spectral_radius(weights), spectral_norm(weights)
         jacobian = _jacobian_radius(recurrence)
         rate, remains = _rate(_norms_back(recurrence))
         if recurrence.kind in _KEEPING:
@@ -67,31 +99,6 @@ def _share_read(arriving: Array | None) -> float | None:
     return float(np.mean(sizes > _READ * sizes.max()))
 
 
-def spectral_radius(matrices: Array) -> float:
-    """Largest magnitude of an eigenvalue; of several matrices (n, h, h) the geometric mean over them.
-
-    From eigenvalues for small matrices, else from powers: ρ = lim ‖Aᵏ v‖^(1/k) (Gelfand 1941).
-
-    >>> round(spectral_radius(np.array([[0.0, 2.0], [-2.0, 0.0]])), 3)
-    2.0
-    """
-    stacked = matrices.reshape(-1, *matrices.shape[-2:])
-    if stacked.shape[-1] <= _EXACT and len(stacked) == 1:
-        return float(np.abs(np.linalg.eigvals(stacked[0])).max())
-    vectors = np.random.default_rng(0).standard_normal((len(stacked), stacked.shape[-1], 4))
-    logs = np.zeros(len(stacked))
-    for power in range(_POWERS):
-        vectors = stacked @ vectors
-        size = np.sqrt((vectors * vectors).sum(axis=(1, 2)))
-        if not size.all():
-            return 0.0
-        vectors /= size[:, None, None]
-        # The first half only turns the vectors towards those that grow most.
-        if power >= _POWERS // 2:
-            logs += np.log(size)
-    return float(np.exp(logs.mean() / (_POWERS - _POWERS // 2)))
-
-
 def _jacobian_radius(recurrence: Recurrence) -> float:
     """Geometric mean over some steps of the spectral radius of ∂(states after)/∂(states before)."""
     steps, hidden = len(recurrence.inputs), recurrence.states[0].shape[-1]
@@ -107,7 +114,10 @@ def _jacobian_radius(recurrence: Recurrence) -> float:
     node = recurrence.step(repeated(recurrence.inputs), [repeated(each) for each in recurrence.states])
     seeds = np.tile(np.eye(size), (len(chosen), 1))
     parts = recurrence.back(node, np.split(seeds, len(recurrence.states), axis=1))
-    return spectral_radius(np.concatenate(parts, axis=1).reshape(len(chosen), size, size))
+    jacobians = np.concatenate(parts, axis=1).reshape(len(chosen), size, size)
+    # Estimated: a training waits for this.
+    radii = [estimated_radius(lambda rows, matrix=matrix: rows @ matrix, size) for matrix in jacobians]
+    return float(np.exp(np.mean([log_of(each) for each in radii])))
 
 
 def _norms_back(recurrence: Recurrence) -> Array:
@@ -131,8 +141,7 @@ def _rate(norms: Array) -> tuple[float, float]:
     """(fitted factor per step, share that is left at the end) of the norms of a gradient."""
     if not norms[0] > 0 or not np.isfinite(norms).all():
         return float("nan"), float("nan")
-    lags = np.flatnonzero(norms > 0)
-    if len(lags) < 2:
-        return 0.0, 0.0
-    slope = np.polyfit(lags, np.log(norms[lags]), 1)[0]
-    return float(np.exp(slope)), float(norms[-1] / norms[0])
+    with np.errstate(divide="ignore"):
+        logs = np.log(norms[1:] / norms[0])
+    rate = fitted_rate(np.arange(1, len(norms)), logs)
+    return float("nan") if rate is None else rate.per_step, float(norms[-1] / norms[0])

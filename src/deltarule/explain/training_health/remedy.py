@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from deltarule.errors import ArgumentError
-from deltarule.explain.comparison.changes import CHANGES, NotPossible
 from deltarule.explain.training_health.causes.finding import Finding, Remedy
+from deltarule.explain.training_health.remedy_changes import CHANGES, NotPossible
 from deltarule.explain.training_health.setup import Course, Setup, mean_of_last, train_for
 
 # Less of a change than this share of the loss is none.

@@ -17,11 +17,13 @@ from deltarule.errors import NonFiniteError
 from deltarule.explain.through_time.recorded_pass import losses, recorded_pass
 from deltarule.explain.training_health.output_vitals import output_vitals
 from deltarule.explain.training_health.probe import vitals
+from deltarule.explain.training_health.probe_batch import fact_batch, probe_batch
 from deltarule.explain.training_health.vitals import Vitals
 from deltarule.nn.module import Module
 from deltarule.operations.random import get_random_state, manual_seed, set_random_state
 from deltarule.optim.optimizer import Optimizer
 from deltarule.training.evaluation import carries_state
+from deltarule.training.trainer import Trainer
 from deltarule.training.update import Update
 
 
@@ -32,6 +34,7 @@ class Setup:
     model, optimizer   which belong together; never trained themselves, only copies of them
     loader             batches of the training data
     probe              (inputs, targets) to measure on
+    facts              (inputs, targets) of more rows, for what is told from the data alone
     seed               of what is drawn at random in training
     step               updates that were done before
     """
@@ -46,6 +49,7 @@ class Setup:
     clip_value: float | None = None
     seed: int = 0
     step: int = 0
+    facts: tuple[Array, Array] | None = None
 
     @property
     def batch_size(self) -> int:
@@ -71,6 +75,13 @@ class Setup:
         """Share of the probe's rows that the model as it is gets right; None without classes."""
         return output_vitals(recorded_pass(self.model, self.loss, None, *self.probe)).accuracy
 
+    def learns(self) -> bool:
+        """Whether there is something to learn: the loss depends on a parameter that is not frozen."""
+        own = self.copied()
+        own.model.train()
+        with random_state_of(self.seed), enable_grad():
+            return losses(own.model, own.loss, own.penalty, *own.probe)[2].requires_grad
+
     def measured(self, step: int, **more: Any) -> Vitals:
         """The vitals of the model as it is."""
         return vitals(
@@ -83,8 +94,30 @@ class Setup:
             clip_norm=self.clip_norm,
             clip_value=self.clip_value,
             penalty=self.penalty,
+            facts=self.facts,
             **more,
         )
+
+
+def setup_of(trainer: Trainer, loader: Any, rows: int, seed: int) -> Setup:
+    """What a trainer trains, and with what.
+
+    loader   batches of its training data
+    rows     to measure on
+    """
+    return Setup(
+        trainer.model,
+        trainer.loss,
+        loader,
+        trainer.optimizer,
+        probe_batch(loader, rows, "health"),
+        trainer.penalty,
+        trainer.clip_norm,
+        trainer.clip_value,
+        seed,
+        trainer.progress.step,
+        fact_batch(loader, rows, "health"),
+    )
 
 
 @dataclass
@@ -110,7 +143,7 @@ def train_for(setup: Setup, steps: int, every: int | None = None) -> Course:
 
     every   updates between two measurements; None for none
 
-    Where every parameter is frozen, nothing is updated: the losses are those of the batches.
+    Where the loss depends on nothing that can be updated, its values are those of the batches.
     """
     own = setup.copied()
     course = Course()
@@ -122,15 +155,15 @@ def train_for(setup: Setup, steps: int, every: int | None = None) -> Course:
         )
         own.model.train()
         own.optimizer.zero_grad()
-        frozen = not any(each.requires_grad for each in own.model.parameters())
+        learns = own.learns()
         for done, (inputs, targets, state) in enumerate(_batches(own.loader, steps), 1):
             due = every is not None and (done % every == 0 or done == steps)
             before = _weights(own.model) if due else {}
             try:
-                if frozen:
-                    loss = own.loss_of(inputs, targets)
-                else:
+                if learns:
                     *_, loss, state[0] = update.learn(inputs, targets, state[0])
+                else:
+                    loss = own.loss_of(inputs, targets)
             except NonFiniteError:
                 course.finite = False
                 if every is not None:

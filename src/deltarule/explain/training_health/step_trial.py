@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from deltarule.autodiff.backward import backpropagate, seed_for
 from deltarule.autodiff.recording import enable_grad, no_grad
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.explain.through_time.recorded_pass import losses
-from deltarule.explain.training_health.vitals import StepVitals
 from deltarule.nn.module import Module
 from deltarule.optim.clipping import clip_grad_norm_, clip_grad_value_
 from deltarule.optim.optimizer import Optimizer
@@ -20,6 +20,44 @@ from deltarule.optim.optimizer import Optimizer
 FACTORS = (0.001, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1000.0)
 # Length of the step along the gradient over which its change is measured, in lengths of the weights.
 _SHORT = 3e-3
+
+
+@dataclass(frozen=True)
+class StepVitals:
+    """What one step of the optimiser would do to the loss, tried on the probe batch and taken back.
+
+    optimizer       class of the optimiser: "SGD", "Adam"
+    learning_rate   of its first parameter group
+    momentum        of SGD; 0 else
+    weight_decay    of its first parameter group
+    factors         multiples of the step that were tried: 0.001 ... 1 ... 1000
+    losses          the loss at each of them, on the same batch: a step that is right lowers it, and the
+                    factor of the smallest loss tells how far the learning rate is off
+    expected        decrease of the loss that the gradient promises for the whole step: -g·Δw
+    curvature       gᵀHg / gᵀg on the probe batch by differences of gradients: plain gradient descent
+                    diverges along g above the learning rate 2 / curvature. NaN where it is not finite
+    gradient_norm   joint norm of all gradients of the probe batch
+    update_norm     joint norm of the step
+    clip_norm, clip_value   limits of the training; None without
+    clipped         share of the steps since the last measurement that were clipped (by norm), or of
+                    elements (by value) of this one; 0 without limits
+    clip_factor     mean factor by which clipping shortens the gradient; 1 without
+    """
+
+    optimizer: str
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    factors: tuple[float, ...]
+    losses: tuple[float, ...]
+    expected: float
+    curvature: float
+    gradient_norm: float
+    update_norm: float
+    clip_norm: float | None
+    clip_value: float | None
+    clipped: float
+    clip_factor: float
 
 
 def inner(one: Array, other: Array) -> float:

@@ -10,7 +10,6 @@ import numpy as np
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.tensor import Array
 from deltarule.explain.through_time.recurrences import Recurrence
-from deltarule.explain.training_health.vitals import UnitVitals
 
 # Squashing functions: their largest derivative, at 0.
 _SQUASHING = {"sigmoid": 0.25, "tanh": 1.0}
@@ -20,6 +19,45 @@ ACTIVATIONS = frozenset((*_SQUASHING, *_FLAT, "leaky_relu", "elu", "softplus"))
 # Share of the largest derivative below which an element is saturated.
 _SATURATED = 0.05
 _CHANNELS_FIRST = 4
+
+
+@dataclass(frozen=True)
+class UnitVitals:
+    """The units of one activation function, over the probe batch.
+
+    layer         module that called it
+    operation     "relu", "leaky_relu", "sigmoid", "tanh", "gelu", ...; inside a recurrent layer one record
+                  for each gate: operation "sigmoid", gate "forget_gate"
+    gate          name of the gate of a recurrent layer; "" else
+    before        layer whose output it takes: the weights to look at; "" where it is not a layer's
+    depth         its place among the activations in the order of computation, from 0
+    units         number of units (features; channels for images)
+    saturated     share of elements whose derivative is below 0.05 of its largest value: |tanh| > 0.975,
+                  sigmoid outside (0.0127, 0.9873); 0 for functions that do not saturate
+    dead          share of units whose derivative is 0 on the whole probe: ReLUs without a positive input;
+                  GELU and SiLU where it stays below 0.01; 0 for all others
+    always_on     share of units that take positive inputs alone on the whole probe: linear there
+    mean, std     of its values
+    input_mean, input_std   of what it takes
+    derivative    root mean square of its local derivative
+    output        whether it makes the model's output: saturation is then an answer that is sure
+    """
+
+    layer: str
+    operation: str
+    gate: str
+    before: str
+    depth: int
+    units: int
+    saturated: float
+    dead: float
+    always_on: float
+    mean: float
+    std: float
+    input_mean: float
+    input_std: float
+    derivative: float
+    output: bool = False
 
 
 @dataclass

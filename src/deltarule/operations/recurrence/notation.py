@@ -26,7 +26,7 @@ from deltarule.autodiff.formula.expression import (
     where,
 )
 from deltarule.autodiff.formula.formula import Call, Form, Formula
-from deltarule.autodiff.formula.functions import define_array_function
+from deltarule.autodiff.formula.functions import POWER, define_array_function
 from deltarule.autodiff.formula.shape_rules import joined, swapped
 
 define_array_function(
@@ -35,6 +35,7 @@ define_array_function(
     "{{{0}}}_{{{1}}}",
     shape=lambda x, t: (x[0], *x[2:]),
     source="{0}[:, {1}]",
+    places=(POWER,),
 )
 define_array_function(
     "column_at_time",
@@ -42,6 +43,7 @@ define_array_function(
     "{{{0}}}_{{{1}}}",
     shape=lambda x, t: (x[0], 1, *x[2:]),
     source="{0}[:, {1}, None]",
+    places=(POWER,),
 )
 define_array_function(
     "column", lambda x: x[..., None], "{0}", shape=lambda x: (*x, 1), source="{0}[..., None]"
@@ -52,6 +54,7 @@ define_array_function(
     "{{{0}}}_{{[{start}:{stop}]}}",
     shape=lambda x, start, stop: (stop - start, *x[1:]),
     source="{0}[{start}:{stop}]",
+    places=(POWER,),
 )
 define_array_function(
     "time_first",

@@ -43,10 +43,12 @@ def line_chart(
     y_label: str,
     log_y: bool = False,
     log_x: bool = False,
+    reach: Sequence[float] = (),
 ) -> Markup:
     """Series over a common x, as inline SVG.
 
     log_x, log_y   logarithmic axes; values that are not positive leave a gap there
+    reach          values that the y axis shows in any case: (0, 1) for shares
 
     A series of more than 400 points is thinned to the smallest and the largest of each stretch.
 
@@ -56,7 +58,7 @@ def line_chart(
     (True, 1)
     """
     xs = [float(value) for each in series for value in each.x]
-    ys = [float(value) for each in series for value in each.y]
+    ys = [*reach, *(float(value) for each in series for value in each.y)]
     across = scale_over(xs, _LEFT, WIDTH - _RIGHT, log=log_x, margin=0.02, whole=not log_x)
     up = scale_over(ys, _TOP + _HEIGHT, _TOP, log=log_y)
     bottom = _TOP + _HEIGHT

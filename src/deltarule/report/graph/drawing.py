@@ -34,6 +34,8 @@ SIGNS = {
 }
 _MARGIN = 18.0
 _SMALL = 11.0
+# Nodes are no wider; longer names are cut.
+_WIDEST = 250.0
 # More ranks than this are drawn from top to bottom.
 _MOST_ACROSS = 14
 
@@ -112,7 +114,8 @@ def _size(faces: Mapping[str, tuple[str, str]], across: bool, item: str, lines: 
     width = max(text_width(title) + 26, text_width(below, _SMALL) + 20, 38.0)
     height = 44.0 if below else 36.0
     room = 15.0 * lines + 6
-    return (min(width, 190.0), max(height, room)) if across else (max(min(width, 190.0), room), height)
+    width = min(width, _WIDEST)
+    return (width, max(height, room)) if across else (max(width, room), height)
 
 
 def _picture(
@@ -243,18 +246,24 @@ def _written(parts: list[tuple[str, str]], x: float, y: float) -> Markup:
 
 
 def amount(array: Mapping[str, Any]) -> str:
-    """A single element itself, of others the norm.
+    """A single element itself, of others the norm; of whole numbers, such as labels, from where to where.
 
     >>> amount({"shape": [2], "stats": {"norm": 5.0}}), amount({"shape": [1], "values": [-2.5]})
     ('‖·‖ 5', '−2.5')
+    >>> amount({"shape": [2], "dtype": "int64", "stats": {"min": 0.0, "max": 9.0}})
+    '0 … 9'
     """
     if size_of(array) == 1:
         element = array["values"]
         while isinstance(element, list):
             element = element[0]
         return figure(element)
-    norm = (array.get("stats") or {}).get("norm")
-    return "∅" if norm is None else f"‖·‖ {figure(norm)}"
+    if size_of(array) == 0:
+        return "∅"
+    stats = array["stats"]
+    if not array.get("dtype", "float").startswith("float"):
+        return f"{figure(stats['min'])} … {figure(stats['max'])}"
+    return f"‖·‖ {figure(stats['norm'])}"
 
 
 def _node(node: Node, faces: Mapping[str, tuple[str, str]]) -> list[Markup | None]:

@@ -211,9 +211,11 @@ class _Placement:
         along = 0.0
         for number, rank in enumerate(ranks):
             length = max(item.length for item in rank)
+            is_opened = any(item.inner is not None for item in rank)
             for item in rank:
-                at_end = item.item.startswith("in:")
-                item.along = along + (length if at_end else (length - item.length) / 2)
+                # A leaf beside an opened container stands near its user, at the container's end.
+                at_end = item.item.startswith("in:") or (is_opened and item.item.startswith("value:"))
+                item.along = along + (length - item.length) * (1.0 if at_end else 0.5)
                 item.ahead = along
             along += length
             if number < len(ranks) - 1:

@@ -13,6 +13,7 @@ FILES = (
     "numbers",
     "evaluate",
     "written",
+    "fold",
     "selection",
     "frontier",
     "placement",

@@ -203,7 +203,7 @@ def _table(table: Table) -> Markup:
         tag("mtr", *[tag("mtd", _write(cell), style=_cell_style(table, i)) for i, cell in enumerate(row)])
         for row in table.rows
     ]
-    written = tag("mtable", *rows, displaystyle="true" if table.kind == "aligned" else None)
+    written = tag("mtable", *rows, displaystyle="true" if table.kind in ("aligned", "cases") else None)
     return tag("mrow", _delimiter("{", "prefix", tall=True), written) if table.kind == "cases" else written
 
 

@@ -19,6 +19,8 @@ WORDS = {
         "{name} diverged at batch {batch}: {reason}.",
         "{name} 在第 {batch} 个批次发散：{reason}。",
     ),
+    "comparison.same_weights": ("All began with the same weights.", "所有实验的初始权重均相同。"),
+    "comparison.own_weights": ("Each began with weights of its own.", "各实验的初始权重互不相同。"),
     "comparison.shared": (
         "{name} began with {shared} of its {parameters} weights as in {first}.",
         "{name} 的 {parameters} 个权重中有 {shared} 个与 {first} 的初始值相同。",
@@ -32,6 +34,8 @@ WORDS = {
     "comparison.validation": ("validation loss", "验证损失"),
     "comparison.at_batch": ("diverged at batch {batch}", "在第 {batch} 个批次发散"),
     "comparison.course": ("The course of training", "训练过程"),
+    "comparison.by_epoch": ("Training loss by epoch.", "各轮次的训练损失。"),
+    "comparison.by_epoch_validated": ("Validation loss by epoch.", "各轮次的验证损失。"),
     "comparison.train_chart": ("Training loss", "训练损失"),
     "comparison.validation_chart": ("Validation loss", "验证损失"),
     "comparison.epoch": ("epoch", "轮次"),
@@ -39,8 +43,9 @@ WORDS = {
     "comparison.loss": ("loss", "损失"),
     "comparison.layers": ("Gradients layer by layer", "逐层梯度"),
     "comparison.layers_note": (
-        "Norm of the gradient of each layer's parameters, on the same batch.",
-        "在同一批数据上各层参数梯度的范数。",
+        "Norm of the gradient of each layer's parameters, on the same batch. Layers of vectors alone, such "
+        "as normalisation, are left out.",
+        "在同一批数据上各层参数梯度的范数。只含向量参数的层（如归一化层）未列出。",
     ),
     "comparison.layers_chart": ("Gradient by layer at step {step}", "第 {step} 步各层的梯度"),
     "comparison.layer": ("layer, from the input", "层（从输入端数起）"),
@@ -51,10 +56,15 @@ WORDS = {
     "comparison.ratio": ("first / last", "第一层 / 最后一层"),
     "comparison.time": ("Gradients through time", "沿时间的梯度"),
     "comparison.time_note": (
-        "The gradient that reaches each time step, and what is left of it per step on the way back.",
-        "到达各时间步的梯度，以及反向传播时每步所保留的比例。",
+        "The gradient that reaches each time step, and what is left of it on the way back: ‖∂s[t]/∂s[k]‖, where s "
+        "is the state h, of an LSTM h and c.",
+        "到达各时间步的梯度，以及反向传播时所保留的部分 ‖∂s[t]/∂s[k]‖，其中 s 为状态 h（LSTM 为 h 与 c）。",
     ),
     "comparison.time_chart": ("‖∂L/∂h[k]‖ at step {step} of the training", "训练第 {step} 步时的 ‖∂L/∂h[k]‖"),
+    "comparison.lag_chart": (
+        "What is left of a gradient, over the lag, at step {step}",
+        "训练第 {step} 步时梯度随间隔的剩余量",
+    ),
     "comparison.time_step": ("time step k", "时间步 k"),
     "comparison.rate": ("factor per step", "每步倍数"),
     "comparison.left": ("left after 20 steps", "20 步后剩余"),

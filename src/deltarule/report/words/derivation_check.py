@@ -130,6 +130,8 @@ WORDS = {
     "derivation_check.name.wrong_step": ("a state off by one step", "状态差了一个时间步"),
     "derivation_check.name.shifted": ("off by one step", "差了一个时间步"),
     "derivation_check.name.swapped_gates": ("gates swapped", "门的次序错误"),
+    "derivation_check.name.wrong_gate": ("the error term of a gate", "某个门的误差项错误"),
+    "derivation_check.name.flipped": ("flipped", "翻转错误"),
     "derivation_check.name.elementwise": (
         "a full Jacobian treated as element-wise", "把完整的雅可比矩阵当成逐元素导数",
     ),
@@ -162,7 +164,7 @@ WORDS = {
         "{used} 的因子次序错误，应为 {subject}。",
     ),
     "derivation_check.says.zero": (
-        "The gradient is zero everywhere, and should not be.", "梯度处处为零，而它不应为零。",
+        "It is zero everywhere, and should not be.", "它处处为零，而不应为零。",
     ),
     "derivation_check.says.factor": (
         "Your gradient is {factor} times the right one.", "你的梯度是正确值的 {factor} 倍。",
@@ -232,6 +234,15 @@ WORDS = {
     ),
     "derivation_check.says.swapped_gates": (
         "The gates' rows stand in the wrong order ({gates}).", "各门的行次序错误（{gates}）。",
+    ),
+    "derivation_check.says.wrong_gate": (
+        "With recurrent weights of zero, so that no gate's error reaches another, the rows of this gate alone "
+        "are wrong.",
+        "把循环权重置零，使各门的误差互不影响，这时只有这个门的行是错的。",
+    ),
+    "derivation_check.says.flipped": (
+        "It is flipped along its last two axes, as when a convolution is taken for a correlation.",
+        "它沿最后两个轴翻转了，就像把互相关当成了卷积。",
     ),
     "derivation_check.says.elementwise": (
         "Every output depends on every input, but only each one's own share was counted: {used} in place "

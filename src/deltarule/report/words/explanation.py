@@ -154,5 +154,10 @@ WORDS = {
     "explanation.help": ("Show the keys", "显示快捷键"),
     "explanation.keys": ("Keys", "快捷键"),
     "explanation.key_open": ("Open or close the group in focus", "展开或收起当前组"),
+    "explanation.key_choose": ("Choose what is in focus, in all views", "选择当前项，在所有视图中高亮"),
+    "explanation.key_rows": (
+        "From one formula, number or line to the next",
+        "移到上一个或下一个公式、数值或代码行",
+    ),
     "explanation.close": ("Close", "关闭"),
 }

@@ -49,6 +49,11 @@ WORDS = {
         "{rate} per step: after {steps} steps the gradient is {left} times as large.",
         "每步 {rate}：{steps} 步之后梯度放大到 {left} 倍。",
     ),
+    "flow.linked": (
+        "Between steps the state is cut off, or other operations change it. How gradients pass from step to "
+        "step is shown from the last such place on: {count} of {steps} steps.",
+        "时间步之间状态被截断，或被其他运算改变。逐步传递的分析从最后一处之后开始：{steps} 步中的 {count} 步。",
+    ),
     "flow.rate_none": ("A single step hands nothing on.", "只有一个时间步，没有可传递的梯度。"),
     "flow.rate_dead": (
         "Exactly nothing is handed on from one step to the next.",

@@ -15,6 +15,7 @@ learning rate that is named.
     targets_constant           value -> check_labels
     weights_not_finite         parameters, names -> restore_weights: layer
     all_frozen                 parameters -> unfreeze: layer ("" for all)
+    loss_not_connected         parameters, loss -> connect_loss
     not_connected              parameters, names -> connect: layer
     not_optimised              parameters, names -> optimise: layer
     learning_rate_zero         updates -> set_learning_rate
@@ -103,6 +104,7 @@ REMEDIES = (
     "set_learning_rate",
     "unfreeze",
     "connect",
+    "connect_loss",
     "optimise",
     "weigh_classes",
 )

@@ -6,7 +6,8 @@ import math
 
 from deltarule.explain.training_health.causes.course import Course
 from deltarule.explain.training_health.causes.finding import Finding, Remedy
-from deltarule.explain.training_health.vitals import ParameterVitals, Vitals
+from deltarule.explain.training_health.layer_vitals import ParameterVitals
+from deltarule.explain.training_health.vitals import Vitals
 
 # Share of a layer's units that equal another one.
 _EQUAL = 0.5
@@ -41,9 +42,18 @@ def not_connected(course: Course) -> list[Finding]:
     """A layer whose parameters are to be trained, and none of whose gradients exists.
 
     The recorded graph of the loss does not contain it: it was not called, its result was not used, or it
-    was cut off by `detach` or `no_grad`. A layer that was frozen (requires_grad=False) is left alone.
+    was cut off by `detach` or `no_grad`. A layer that was frozen (requires_grad=False) is left alone. Where
+    no layer at all is reached, it is the loss that was cut off, or else the last layer, and the others with
+    it.
     """
     vitals = course.first
+    trained = [each for each in vitals.parameters if each.requires_grad]
+    if vitals.cut == "loss" and trained:
+        evidence = {"parameters": len(trained), "loss": vitals.loss}
+        return [Finding("loss_not_connected", "", 1.0, evidence, Remedy("connect_loss"), vitals.step)]
+    called = [each.layer for each in vitals.layers if math.isfinite(each.output_rms)]
+    if vitals.cut == "output" and trained and called:
+        return [_of_layer("not_connected", "connect", called[-1], trained, vitals)]
     missing = [each for each in vitals.parameters if each.requires_grad and not each.has_gradient]
     reached = {each.layer for each in vitals.parameters if each.has_gradient}
     return [

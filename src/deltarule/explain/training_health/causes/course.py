@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deltarule.explain.training_health.vitals import LayerVitals, ParameterVitals, UnitVitals, Vitals
+from deltarule.explain.training_health.layer_vitals import LayerVitals, ParameterVitals
+from deltarule.explain.training_health.unit_activity import UnitVitals
+from deltarule.explain.training_health.vitals import Vitals
 
 # A loss that stays above this share of where it began, or of the best constant answer, has not fallen.
 FALLEN = 0.9
@@ -50,12 +52,24 @@ class Course:
 
     @property
     def falls(self) -> bool:
-        """Whether the training has lowered the loss: below FALLEN of its start and of a constant's loss."""
+        """Whether the training has lowered the loss: below FALLEN of its start and of a constant's loss.
+
+        Where it knows its own losses, those of many batches, they have to have fallen too: the loss of a
+        small probe is below that of a constant by chance.
+        """
         if not self.trained or not math.isfinite(level(self.last)):
             return False
         constant = baseline(self.last)
         bound = level(self.first) if constant is None else min(level(self.first), constant)
-        return level(self.last) < FALLEN * bound
+        return max(level(self.last), self._own_level) < FALLEN * bound
+
+    @property
+    def _own_level(self) -> float:
+        """The latest of the training's own losses, as low as `level` has it; -inf where it told none."""
+        for each in reversed(self.history):
+            if each.training_loss is not None and math.isfinite(each.training_loss) and each.loss > 0:
+                return each.training_loss * level(each) / each.loss
+        return -math.inf
 
 
 def level(vitals: Vitals) -> float:

@@ -36,6 +36,8 @@ _ROWS = 64
 _ROWS_FIRST = 200
 # Rows of other classes than the most frequent one: with fewer, no test sees anything.
 _OTHERS = 16
+# Noise scale from which on the gradients of samples have nothing in common, at the least.
+_ALONE = 256
 # The most frequent class is so many times as frequent as the least frequent one.
 _IMBALANCE = 20.0
 _ANY_MEAN_SQUARE = frozenset(("mse_loss", "smooth_l1_loss", "huber_loss", "l1_loss"))
@@ -162,7 +164,8 @@ def labels(course: Course) -> list[Finding]:
     variance that the best single feature explains, and that of all of them; each within 4 to 5 deviations
     of its mean over random orders. A loss that falls all the same may be that of a rule which no test sees,
     or of a network that learns its samples by heart: it is the latter where at all later measurements the
-    gradients of the samples have nothing in common, that is where the noise scale is larger than the probe.
+    gradients of the samples have nothing in common, that is where the noise scale is larger than the probe
+    and than 256.
 
     Not for fewer than 64 rows, 200 before any training, 16 of other classes than the most frequent one.
 
@@ -179,7 +182,7 @@ def labels(course: Course) -> list[Finding]:
         return []
     if targets.classes and rows * (1 - max(targets.classes.values())) < _OTHERS:
         return []
-    if course.falls and not _by_heart(course, rows):
+    if course.falls and not _by_heart(course):
         return []
     tests = _tests(vitals)
     if informative(vitals) or any(map(math.isnan, tests)):
@@ -193,10 +196,11 @@ def labels(course: Course) -> list[Finding]:
     return [Finding("labels_uninformative", "", 0.9, evidence, Remedy("check_labels"), vitals.step)]
 
 
-def _by_heart(course: Course, rows: int) -> bool:
+def _by_heart(course: Course) -> bool:
     """Whether samples were learned one by one: their gradients never had anything in common."""
     later = [each.noise for each in course.history[1:] if each.finite]
-    return len(later) > 1 and all(each is not None and each.scale > rows for each in later)
+    alone = max(course.first.rows, _ALONE)
+    return len(later) > 1 and all(each is not None and each.scale > alone for each in later)
 
 
 def imbalance(course: Course) -> list[Finding]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from deltarule.explain.training_health.causes.course import Course, initialiser_for, usual_rms, weight_of
 from deltarule.explain.training_health.causes.finding import Finding, Remedy, severity
-from deltarule.explain.training_health.vitals import LayerVitals, Vitals
+from deltarule.explain.training_health.layer_vitals import LayerVitals
+from deltarule.explain.training_health.vitals import Vitals
 
 # Layers over which a rate is worth the name.
 _LAYERS = 4

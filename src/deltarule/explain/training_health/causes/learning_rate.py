@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from deltarule.explain.training_health.causes.course import DIVERGED, Course, hidden_units, level
+from deltarule.explain.training_health.causes.best_step import best_factor
+from deltarule.explain.training_health.causes.course import DIVERGED, Course, baseline, hidden_units, level
 from deltarule.explain.training_health.causes.finding import Finding, Remedy, severity
-from deltarule.explain.training_health.vitals import StepVitals, Vitals
+from deltarule.explain.training_health.causes.regularisation import batch_noise
+from deltarule.explain.training_health.vitals import Vitals
 
 # A step this many times longer than the best one along its direction raises the loss for sure: of a
 # quadratic loss, any step more than twice the best does.
@@ -19,14 +21,18 @@ _RISE = 0.1
 # The same for a single look, before any training has shown what comes of it.
 _FIRST_RISE = 1.0
 # Updates of weights below this share of them, where 1e-3 is usual, and steps a hundred times too short.
-_SMALL_RATIO = 3e-5
+_SMALL_RATIO = 1e-4
+_SMALL_RATIO_FIRST = 3e-5
 _USUAL_RATIO = 1e-3
 _TOO_SHORT = 100.0
 # A loss that falls by less than this share over the whole training has not moved.
 _MOVED = 0.02
-# Share of dead units of a layer, and of noise in the squared gradient of a batch.
+# A loss that was so many times as high as at the start, and is not below this share of a constant's, was
+# thrown out of where it could learn.
+_THROWN = 2.0
+_BACK = 0.5
+# Share of dead units of a layer.
 _DEAD = 0.8
-_NOISE = 0.9
 
 
 def too_high(course: Course) -> list[Finding]:
@@ -40,15 +46,17 @@ def too_high(course: Course) -> list[Finding]:
     or units have died. It is too high by about 3/s, as the best single step is about three times as long as
     what the steeper places on the way bear.
 
-    A training that diverged otherwise or whose units died, with gradients that are not mostly noise, went
-    too fast as well. By how much is then taken from the worst measurement, with s of 1/2 at most.
+    A training that diverged otherwise, whose units died, or whose loss was twice as high in between as at the
+    start and has not come down to half of a constant's, went too fast as well, unless it is the batches that
+    are too small. By how much is then taken from the worst measurement, with s of 1/2 at most.
 
     Near a minimum steps that are a little too long are usual and do no harm (the edge of stability); a loss
     that has fallen is left alone.
 
     Source: LeCun, Simard & Pearlmutter 1993; Cohen, Kaur, Li, Kolter & Talwalkar 2021.
     """
-    if course.falls and not course.diverged and not _died(course):
+    lost = course.diverged or _died(course) or _thrown(course)
+    if course.falls and not lost:
         return []
     # What a training does after it has diverged tells nothing of why it did.
     bearable = DIVERGED * max(level(course.first), 1e-12)
@@ -68,7 +76,7 @@ def too_high(course: Course) -> list[Finding]:
     worst = min(seen, key=lambda each: each.best)
     if rising and (rising[0] is seen[0] or 2 * len(rising) >= len(seen)):
         worst = rising[0]
-    elif not (course.diverged or _died(course)) or _mostly_noise(course.first):
+    elif not lost or batch_noise(course):
         return []
     best = min(worst.best, 0.5) / _MARGIN
     evidence: dict[str, float | int | str] = {
@@ -105,9 +113,10 @@ def too_low(course: Course) -> list[Finding]:
     """Steps so short that nothing moves.
 
     At the measurement with the highest learning rate (schedules warm up and cool down) all weight matrices
-    are updated by less than 3e-5 of their norm, where about 1e-3 is usual; a step a hundred times as long
-    would lower the loss more than this one; and the loss has fallen by less than 2 %. It is too low by
-    about a third of the best step's factor, or where none that was tried is best, by what is missing to 1e-3.
+    are updated by less than 1e-4 of their norm (3e-5 before any training), where about 1e-3 is usual; a step
+    a hundred times as long would lower the loss more than this one; and the loss has fallen by less than 2 %.
+    It is too low by about a third of the best step's factor, or where none that was tried is best, by what is
+    missing to 1e-3.
 
     Source: the ratio of updates to weights is a rule of thumb, as in Karpathy's notes to CS231n.
     """
@@ -126,7 +135,8 @@ def too_low(course: Course) -> list[Finding]:
         return []
     ratio = max(ratios)
     best = best_factor(step, vitals.loss)
-    if ratio > _SMALL_RATIO or best < _TOO_SHORT:
+    small = _SMALL_RATIO if course.trained else _SMALL_RATIO_FIRST
+    if ratio > small or best < _TOO_SHORT:
         return []
     factor = best / _MARGIN
     if best >= max(step.factors):
@@ -137,38 +147,8 @@ def too_low(course: Course) -> list[Finding]:
         "update_ratio": ratio,
     }
     remedy = Remedy("learning_rate", {"factor": factor, "rate": _round(step.learning_rate * factor)})
-    weighs = severity(_SMALL_RATIO / max(ratio, 1e-30), 1.0)
+    weighs = severity(small / max(ratio, 1e-30), 1.0)
     return [Finding("learning_rate_too_low", "", weighs, evidence, remedy, vitals.step)]
-
-
-def best_factor(step: StepVitals, before: float) -> float:
-    """The multiple of a step that lowers the loss most: the lowest point of a parabola through three tries.
-
-    before   the loss without a step
-
-    The smallest factor where every step raises the loss, the largest where none changes it.
-
-    >>> from types import SimpleNamespace
-    >>> factors = (0.01, 0.1, 1.0, 10.0)
-    >>> losses = tuple((1 - 2 * each) ** 2 for each in factors)
-    >>> round(best_factor(SimpleNamespace(factors=factors, losses=losses), 1.0), 3)
-    0.5
-    """
-    losses = [each if math.isfinite(each) else math.inf for each in step.losses]
-    place = min(range(len(losses)), key=losses.__getitem__)
-    if losses[place] >= before:
-        return step.factors[-1 if max(losses) <= before else 0]
-    points = [(0.0, before), *zip(step.factors, losses, strict=True)]
-    # Of the three points around the lowest one, the curve's own.
-    around = points[place : place + 3]
-    if len(around) < 3 or not all(math.isfinite(value) for _, value in around):
-        return step.factors[place]
-    (a, f), (b, g), (c, h) = around
-    left, right = (b - a) * (g - h), (b - c) * (g - f)
-    if left == right:
-        return step.factors[place]
-    lowest = b - 0.5 * ((b - a) * left - (b - c) * right) / (left - right)
-    return min(max(lowest, a, step.factors[0] / 10), c)
 
 
 @dataclass(frozen=True)
@@ -194,12 +174,20 @@ def _died(course: Course) -> bool:
     return _most_dead(course.last) > _DEAD >= _most_dead(course.first)
 
 
+def _thrown(course: Course) -> bool:
+    """Whether the loss rose far above its start, and has not come back to less than half of a constant's.
+
+    A loss that rises first and then falls to the end has found a flatter place, and learned: the catapult of
+    Lewkowycz, Bahri, Dyer, Sohl-Dickstein & Gur-Ari 2020.
+    """
+    start = level(course.first)
+    bound = start if (constant := baseline(course.last)) is None else max(start, constant)
+    rose = any(level(each) > _THROWN * bound for each in course.history[1:])
+    return rose and level(course.last) > _BACK * bound
+
+
 def _most_dead(vitals: Vitals) -> float:
     return max((unit.dead for unit in hidden_units(vitals)), default=0.0)
-
-
-def _mostly_noise(vitals: Vitals) -> bool:
-    return vitals.noise is not None and vitals.noise.share > _NOISE
 
 
 def _moved(course: Course) -> bool:

@@ -15,6 +15,7 @@ CAUSES: tuple[str, ...] = (
     "targets_constant",
     "weights_not_finite",
     "all_frozen",
+    "loss_not_connected",
     "not_connected",
     "not_optimised",
     "learning_rate_zero",
@@ -54,6 +55,14 @@ _STUCK = {
     "memory_too_short",
     "learning_rate_too_high",
 }
+# What would show in a training says nothing where there is none.
+_WITHOUT_TRAINING = _STUCK | {
+    "learning_rate_zero",
+    "not_optimised",
+    "weight_decay_too_strong",
+    "dropout_too_strong",
+    "clipped_always",
+}
 # What comes of sums that are too large.
 _TOO_LARGE = {
     "saturated_by_inputs",
@@ -78,9 +87,8 @@ _EXPLAINS: dict[str, set[str]] = {
     "inputs_constant": _STUCK | _TOO_LARGE,
     "targets_constant": _STUCK | _TOO_LARGE | {"class_imbalance"},
     "weights_not_finite": _ALL - {"inputs_not_finite", "targets_not_finite", "all_frozen"},
-    # What would show in a training says nothing before there is one.
-    "all_frozen": _STUCK
-    | {"not_optimised", "weight_decay_too_strong", "dropout_too_strong", "clipped_always"},
+    "all_frozen": _WITHOUT_TRAINING,
+    "loss_not_connected": _WITHOUT_TRAINING | {"not_connected"},
     "not_connected": _STUCK,
     "not_optimised": _STUCK,
     "learning_rate_zero": _STUCK,

@@ -6,10 +6,14 @@ import math
 
 from deltarule.explain.training_health.causes.course import Course
 from deltarule.explain.training_health.causes.finding import Finding, Remedy, severity
-from deltarule.explain.training_health.vitals import RecurrentVitals, Vitals
+from deltarule.explain.training_health.causes.output_causes import overconfident
+from deltarule.explain.training_health.recurrent_vitals import RecurrentVitals
+from deltarule.explain.training_health.vitals import Vitals
 
 _LEFT = 1e-3
 _GROWN = 1e3
+# The same in a training that fails, or before one whose first outputs are far too large.
+_GROWN_FAILING = 30.0
 # No larger bias of the forget gates than this: sigmoid(6) keeps 1/e over 400 steps.
 _MOST_BIAS = 6.0
 
@@ -21,14 +25,16 @@ def over_time(course: Course) -> list[Finding]:
     0.6 a thousandth is left after 14 steps. It is a cause where the last state alone is read, no
     feature within reach of the gradient tells anything of it (a permutation test, see `LabelInformation`),
     and the loss has not fallen: a sequence whose every step is read, or whose end tells enough, is learned
-    without a long memory. Growth beyond a thousand is a cause wherever the loss is read.
+    without a long memory. Growth beyond a thousand is a cause wherever the loss is read; beyond thirty
+    where the loss has not fallen, or the first outputs are as large as the states that grow.
 
     Source: Bengio, Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013, sec. 2.1; the forget gate's
     bias: Gers, Schmidhuber & Cummins 2000, Jozefowicz, Zaremba & Sutskever 2015.
     """
     vitals = course.first
+    failing = not course.falls if course.trained else bool(overconfident(course))
     for layer in vitals.recurrent:
-        if layer.remains > _GROWN or not math.isfinite(layer.remains):
+        if layer.remains > (_GROWN_FAILING if failing else _GROWN) or not math.isfinite(layer.remains):
             return [_exploding(vitals, layer)] if layer.weight_radius > 1 else []
         if layer.remains < _LEFT and _read_at_the_end(vitals, layer) and not course.falls:
             told = vitals.targets.told_within

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
+from deltarule.explain.training_health.causes.best_step import best_factor
 from deltarule.explain.training_health.causes.course import FALLEN, Course, baseline, level
 from deltarule.explain.training_health.causes.data_causes import informative
 from deltarule.explain.training_health.causes.finding import Finding, Remedy, severity
-from deltarule.explain.training_health.causes.learning_rate import best_factor
 from deltarule.explain.training_health.vitals import Vitals
 
 _DECOUPLED = ("AdamW",)
@@ -16,7 +16,7 @@ _SCALE_FREE = ("Adam", "AdamW", "RMSprop", "Adagrad")
 # Decay that outweighs the gradient, and weights that are left with less than this share of their norm.
 _OUTWEIGHS = 1.0
 _OUTWEIGHS_FIRST = 10.0
-_SHRUNK = 0.3
+_SHRUNK = 0.5
 # A unit that is kept once in four steps or less adds more than three times its variance as noise.
 _DROPPED = 0.75
 _USUAL_DROPOUT = 0.5
@@ -35,7 +35,7 @@ def weight_decay(course: Course) -> list[Finding]:
     """Decay that pulls the weights to 0 faster than the gradient can build them up.
 
     The decay's part of the gradient, λ‖w‖, is larger than the gradient at the start; the weights have shrunk
-    below 30 % of their norm and the loss is not below nine tenths of the best constant answer's. (At the end
+    below half of their norm and the loss is not below nine tenths of the best constant answer's. (At the end
     of a good training the two balance: so the ratio alone says nothing.) Before any training, ten times the
     gradient. For AdamW, whose decay is apart from the gradient, it is compared with the rest of the step.
 
@@ -170,7 +170,7 @@ def batch_noise(course: Course) -> list[Finding]:
         return []
     constant = baseline(first) or level(first)
     risen = not course.last.finite or _late_loss(course) > _RISEN * constant
-    if not risen or noise.share < _NOISE or noise.batch_size >= first.inputs.shape[0]:
+    if not risen or noise.share < _NOISE or noise.batch_size >= first.rows:
         return []
     best = best_factor(step, first.loss)
     if best < 1 or best * (1 - noise.share) > _TWICE or not math.isfinite(noise.scale):

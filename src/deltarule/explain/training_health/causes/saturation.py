@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from deltarule.explain.training_health.causes.course import (
     Course,
     hidden_units,
@@ -12,7 +14,8 @@ from deltarule.explain.training_health.causes.course import (
     weight_of,
 )
 from deltarule.explain.training_health.causes.finding import Finding, Remedy, severity
-from deltarule.explain.training_health.vitals import UnitVitals, Vitals
+from deltarule.explain.training_health.unit_activity import UnitVitals
+from deltarule.explain.training_health.vitals import Vitals
 
 # More than half of a layer's values lie where the derivative is below a twentieth of its largest.
 _SATURATED = 0.5
@@ -44,9 +47,14 @@ def saturated(course: Course) -> list[Finding]:
 
 def _saturated(vitals: Vitals, unit: UnitVitals) -> Finding:
     weight = weight_of(vitals, unit.before)
-    usual = 0.0 if weight is None else usual_rms(weight, unit.operation)
-    rms = 0.0 if weight is None else weight.weight_rms
-    times = rms / usual if usual else 1.0
+    if weight is None:
+        # No matrix weighs inputs, as in a sum of embeddings: usual is a size that gives sums of about 1.
+        times = math.hypot(unit.input_mean, unit.input_std)
+        rms = _rms_of(vitals, unit.before)
+        usual = rms / times
+    else:
+        rms, usual = weight.weight_rms, usual_rms(weight, unit.operation)
+        times = rms / usual
     first = bool(vitals.layers) and vitals.layers[0].layer == unit.before and takes_inputs_as_they_are(vitals)
     size = input_rms(vitals)
     evidence: dict[str, float | int | str] = {
@@ -71,6 +79,11 @@ def _saturated(vitals: Vitals, unit: UnitVitals) -> Finding:
     return Finding("saturated_by_weights", unit.before, weighs, evidence, remedy, vitals.step)
 
 
+def _rms_of(vitals: Vitals, layer: str) -> float:
+    """The size of a layer's first parameter; 0 where it has none."""
+    return next((each.weight_rms for each in vitals.parameters if each.layer == layer), 0.0)
+
+
 def dead(course: Course) -> list[Finding]:
     """Rectified units that are 0 for every sample of the probe: no gradient passes, they stay so.
 
@@ -81,7 +94,7 @@ def dead(course: Course) -> list[Finding]:
     Dying ReLU and Initialization.
     """
     for vitals in course.history:
-        if not vitals.finite or vitals.inputs.shape[0] < _ROWS:
+        if not vitals.finite or vitals.rows < _ROWS:
             continue
         for unit in hidden_units(vitals):
             if unit.dead > _DEAD:

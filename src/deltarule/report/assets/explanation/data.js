@@ -65,6 +65,9 @@ function filled(element, { on = {}, ...attributes }, children) {
 
 const isThereToShow = (child) => child !== null && child !== undefined && child !== false;
 
+// Text that may be broken behind the dots and lines of names.
+const breakable = (text) => text.split(/(?<=[._])/).flatMap((part, position) => (position ? [make("wbr"), part] : [part]));
+
 // MathML of the data is made and escaped by the writer of the page.
 function formula(markup, attributes = {}) {
   const holder = make("span", attributes);

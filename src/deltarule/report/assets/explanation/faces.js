@@ -1,6 +1,8 @@
 // What is written on nodes and beside lines: signs, names, letters with their indices, numbers; and how wide it is.
 
 const SIGNS = { add: "+", subtract: "−", multiply: "×", divide: "÷", negative: "−( )", matmul: "@", sum: "Σ", square: "( )²", sqrt: "√", exp: "exp", log: "ln" };
+// Nodes are no wider; longer names are cut.
+const WIDEST = 250;
 const isScalarGraph = data.values.every((value) => isSingle(value.array));
 
 const measure = document.createElement("canvas").getContext("2d");
@@ -72,9 +74,9 @@ function faceOf(item) {
 function nodeSize(item, lines, across) {
   const { title, below } = faceOf(item);
   const button = hasInside(item) ? 22 : 0;
-  const width = Math.max(textWidth(title, 13) + 26 + button, below ? textWidth(below, 11) + 20 : 0, 38);
+  const width = Math.max(textWidth(title, 13) + 26 + button, below ? textWidth(below, 11) + 20 + button : 0, 38);
   const height = below ? 44 : 36, room = 15 * lines + 6;
-  return across ? [Math.min(width, 190), Math.max(height, room)] : [Math.max(Math.min(width, 190), room), height];
+  return across ? [Math.min(width, WIDEST), Math.max(height, room)] : [Math.max(Math.min(width, WIDEST), room), height];
 }
 
 function fullName(item) {
@@ -117,8 +119,9 @@ function rowsFor(value, item) {
   return [[...name, [`${name.length ? "  " : ""}${shapeText(value.shape)}`, "shape", 0]], [[amount(value.array), "of-value", 0]]];
 }
 
-// A single element itself, of others the norm.
+// A single element itself, of others the norm; of whole numbers, such as labels, from where to where.
 function amount(array) {
-  if (isSingle(array)) return figure(elements(array)?.[0] ?? array.some?.[0]?.[1]);
-  return sizeOf(array) ? `‖·‖ ${figure(array.stats.norm)}` : "∅";
+  if (isSingle(array)) return figure(elements(array)?.[0]);
+  if (!sizeOf(array)) return "∅";
+  return array.dtype.startsWith("float") ? `‖·‖ ${figure(array.stats.norm)}` : `${figure(array.stats.min)} … ${figure(array.stats.max)}`;
 }

@@ -27,6 +27,7 @@ function buildFormulas(pane) {
   const waiting = new Map();
   const legendRows = [];
   const observer = lazily(pane, fill);
+  const beginRoving = rove("formulas", pane, ".equation, .legend tr[data-ref]");
   pane.append(make("div", { class: "bar" }, forms, checkedNote()), body, symbols());
 
   function checkedNote() {
@@ -51,14 +52,16 @@ function buildFormulas(pane) {
     // After the formulas: these are what the view scrolls to.
     linkLegend();
     for (const each of waiting.keys()) observer.observe(each);
+    beginRoving();
     lightUp();
   }
 
   function row(equation, step) {
     const refs = [...(stepsOfEquation.get(equation.id) ?? [])].map((id) => `s${id}`);
     if (equation.defines !== null) refs.push(`${equation.kind === "forward" ? "v" : "g"}${equation.defines}`);
-    const element = make("div", { class: `equation ${equation.kind}`, "data-ref": `s${step.id}`, "data-equation": equation.id },
-      make("span", { class: "kind" }, equation.kind === "forward" ? step.title.replaceAll("_", "_\u200b") : word(`kind_${equation.kind}`)), make("div", { class: "math" }), badge(equation));
+    const kind = equation.kind === "forward" ? step.title : word(`kind_${equation.kind}`);
+    const element = make("div", { class: `equation ${equation.kind}`, "data-ref": `s${step.id}`, "data-equation": equation.id, role: "group", "aria-label": kind, tabindex: -1 },
+      make("span", { class: "kind" }, ...breakable(kind)), make("div", { class: "math" }), badge(equation));
     link("formulas", element, ...refs);
     // A leaf has no formula of its own: the first one that reads it.
     for (const id of equation.reads) if (!readers.has(`v${id}`)) readers.set(`v${id}`, element);
@@ -72,6 +75,7 @@ function buildFormulas(pane) {
     waiting.delete(element);
     const holder = element.querySelector(".math");
     holder.innerHTML = equation[state.form] ?? equation.index;
+    for (const math of holder.children) fold(math, holder.clientWidth);
     linkInside("formulas", holder);
     if (state.pinned || state.pointed) lightUp();
   }
@@ -86,7 +90,7 @@ function buildFormulas(pane) {
 
   function symbols() {
     const rows = data.legend.map((entry) => {
-      const row = make("tr", entry.ref ? { "data-ref": entry.ref } : {}, make("th", { scope: "row" }, formula(entry.math)), make("td", {}, entry.meaning),
+      const row = make("tr", entry.ref ? { "data-ref": entry.ref, tabindex: -1 } : {}, make("th", { scope: "row" }, formula(entry.math)), make("td", {}, entry.meaning),
         make("td", { class: "shape" }, entry.shape), make("td", { class: "code" }, entry.label));
       if (entry.ref) legendRows.push([row, entry.ref]);
       return row;
@@ -98,6 +102,16 @@ function buildFormulas(pane) {
   function linkLegend() {
     for (const [row, ref] of legendRows) link("formulas", row, ref);
   }
+
+  // Lines are broken for one width.
+  let width = pane.clientWidth;
+  new ResizeObserver(() => {
+    if (!pane.clientWidth || Math.abs(pane.clientWidth - width) < 2) return;
+    width = pane.clientWidth;
+    const scrolls = pane.closest(".scrolls"), { scrollTop } = scrolls;
+    render();
+    scrolls.scrollTop = scrollTop;
+  }).observe(pane);
 
   when("opened", render);
   when("print", () => [...waiting.keys()].forEach(fill));

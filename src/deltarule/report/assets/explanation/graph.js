@@ -17,7 +17,9 @@ function buildGraph(pane) {
     tool("turn", () => { graphView.across = !graphView.across; render(); viewport.fit(); }));
   const canOpen = [...steps.values()].some(childrenOfItem) || boxes.size;
   if (canOpen) tools.append(tool("open_next", openNext), tool("close_all", closeAll));
-  pane.append(make("div", { class: "canvas-holder" }, canvas), make("div", { class: "below-graph" }, key(), tools));
+  // It listens to the focus of nodes; a drawing that did would take the focus itself.
+  const holder = make("div", { class: "canvas-holder" }, canvas);
+  pane.append(holder, make("div", { class: "below-graph" }, key(), tools));
 
   function childrenOfItem(step) { return hasInside(`step:${step.id}`); }
 
@@ -215,8 +217,13 @@ function buildGraph(pane) {
     event.preventDefault();
     event.stopPropagation();
     const item = closer ? closer.dataset.toggle : node.dataset.item;
-    if (hasInside(item)) toggleKept(item, true);
-    else pin(state.pinned === refOfItem(item) ? null : refOfItem(item), "graph");
+    if (hasInside(item) && (closer || event.key === "Enter")) toggleKept(item, true);
+    else pinOrClear(refOfItem(item), "graph");
+  });
+
+  holder.addEventListener("focusin", ({ target }) => {
+    const node = target.closest(".node");
+    if (node?.matches(":focus-visible")) viewport.bringNear(node);
   });
 
   // Opens or closes a group; it stays where it is on the screen, and keeps the focus.
@@ -247,7 +254,7 @@ function buildGraph(pane) {
 
   widen();
   graphView.across = suitsAcross();
-  listenTo(canvas, "graph");
+  listenTo(holder, "graph");
   render();
   viewport.fit();
 }

@@ -41,7 +41,7 @@ function pictureOf(array, { choose = null, chosen = null, name = "" } = {}) {
   const grid = asGrid(array);
   if (!grid || !grid.rows || !grid.columns) return make("p", { class: "note" }, word(sizeOf(array) ? "not_held" : "empty"));
   const isSmall = grid.rows <= MOST_ROWS && grid.columns <= MOST_COLUMNS && grid.index(0, 0);
-  return isSmall ? tableOf(array, grid, choose, chosen, name) : heatOf(array, grid, choose, chosen, name);
+  return isSmall ? tableOf(array, grid, choose, chosen, name) : heatOf(array, asTiles(array), choose, chosen, name);
 }
 
 function tableOf(array, grid, choose, chosen, name) {
@@ -68,73 +68,77 @@ function tableOf(array, grid, choose, chosen, name) {
 function heatOf(array, grid, choose, chosen, name) {
   const canvas = make("canvas", { class: "heat", width: grid.columns, height: grid.rows, role: "img", tabindex: choose ? 0 : null,
     "aria-label": word("heat_map", { name, shape: shapeText(array.shape), min: figure(array.stats.min), max: figure(array.stats.max) }) });
-  const holder = make("div", { class: "heat-holder" }, canvas);
-  const note = make("p", { class: "note heat-note" });
+  const holder = make("div", { class: "heat-holder" }, canvas, chosen && grid.place ? markOf(grid, chosen) : null);
   const side = Math.max(2, Math.min(18, 280 / grid.columns, 240 / grid.rows));
   canvas.style.width = `${Math.max(grid.columns * side, 40)}px`;
   canvas.style.height = `${Math.min(Math.max(grid.rows * side, 10), 420)}px`;
-  const context = canvas.getContext("2d");
-  paint();
+  // The canvas keeps its painter as long as it is on the page itself.
+  canvas.paint = () => paintHeat(canvas, array, grid);
+  canvas.paint();
+  repaints.add(new WeakRef(canvas.paint));
 
-  function paint() {
-    const pixels = context.createImageData(grid.columns, grid.rows);
-    const most = mostOf(array), palette = colours();
-    for (let row = 0, at = 0; row < grid.rows; row++) {
-      for (let column = 0; column < grid.columns; column++, at += 4) {
-        const shadeOf = shade(grid.at(row, column), most, palette);
-        pixels.data.set([...shadeOf, 255], at);
-      }
-    }
-    context.putImageData(pixels, 0, 0);
-  }
-  if (chosen) mark();
-
-  function mark() {
-    const columns = grid.columns;
-    const offset = offsetOf(array.shape, chosen);
-    const [row, column] = [Math.floor(offset / columns), offset % columns];
-    if (!grid.index(0, 0)) return;
-    const frame = make("span", { class: "heat-mark" });
-    const percent = (part) => `${part * 100}%`;
-    Object.assign(frame.style, { left: percent(column / columns), top: percent(row / grid.rows), width: percent(1 / columns), height: percent(1 / grid.rows) });
-    holder.append(frame);
-  }
-
-  function under(event) {
+  // What is pointed at, or reached with arrows.
+  const legend = grid.place ? "" : word("shrunk");
+  const note = make("p", { class: "note heat-note", "aria-live": "polite" }, legend);
+  const say = (row, column) => {
+    const [index, value] = [grid.index(row, column), grid.at(row, column)];
+    note.textContent = index ? `[${index.join(", ")}] = ${figure(value)}` : value === undefined ? legend : figure(value);
+  };
+  const under = (event) => {
     const frame = canvas.getBoundingClientRect();
     const clamp = (part, count) => Math.max(0, Math.min(count - 1, Math.floor(part * count)));
     return [clamp((event.clientY - frame.top) / frame.height, grid.rows), clamp((event.clientX - frame.left) / frame.width, grid.columns)];
-  }
-  canvas.addEventListener("pointermove", (event) => {
-    const [row, column] = under(event);
-    const index = grid.index(row, column);
-    note.textContent = index ? `[${index.join(", ")}] = ${figure(grid.at(row, column))}` : figure(grid.at(row, column));
-  });
-  const legend = grid.index(0, 0) ? "" : word("shrunk");
-  note.textContent = legend;
+  };
+  canvas.addEventListener("pointermove", (event) => say(...under(event)));
   canvas.addEventListener("pointerleave", () => { note.textContent = legend; });
-  if (choose) {
-    let keyed = chosen ? offsetOf(array.shape, chosen) : 0;
+  if (choose && grid.place) {
+    holder.classList.add("chooses");
     canvas.addEventListener("click", (event) => {
       const index = grid.index(...under(event));
       if (index) choose(index);
     });
-    canvas.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -grid.columns, ArrowDown: grid.columns }[event.key];
-      if (!grid.index(0, 0) || (!step && event.key !== "Enter")) return;
-      event.preventDefault();
-      event.stopPropagation();
-      if (event.key === "Enter") return choose(indexOf(array.shape, keyed));
-      keyed = Math.max(0, Math.min(grid.rows * grid.columns - 1, keyed + step));
-      const index = indexOf(array.shape, keyed);
-      note.textContent = `[${index.join(", ")}] = ${figure(elementAt(array, index))}`;
-    });
-    holder.classList.add("chooses");
+    moveWithin(canvas, grid, chosen ? grid.place(chosen) : [0, 0], say, choose);
   }
-  repaints.add(new WeakRef(paint));
-  canvas.paint = paint;
   const scale = make("p", { class: "note heat-scale", "aria-hidden": "true" }, figure(-mostOf(array)), make("span", {}), figure(mostOf(array)));
   return make("figure", { class: "heat-figure" }, holder, scale, note);
+}
+
+function paintHeat(canvas, array, grid) {
+  const context = canvas.getContext("2d");
+  const pixels = context.createImageData(grid.columns, grid.rows);
+  const most = mostOf(array), palette = colours();
+  for (let row = 0, at = 0; row < grid.rows; row++) {
+    for (let column = 0; column < grid.columns; column++, at += 4) {
+      const value = grid.at(row, column);
+      pixels.data.set([...(value === undefined ? palette.zero : shade(value, most, palette)), 255], at);
+    }
+  }
+  context.putImageData(pixels, 0, 0);
+}
+
+// A frame about one cell.
+function markOf(grid, index) {
+  const [row, column] = grid.place(index), frame = make("span", { class: "heat-mark" });
+  const percent = (part) => `${part * 100}%`;
+  Object.assign(frame.style, { left: percent(column / grid.columns), top: percent(row / grid.rows), width: percent(1 / grid.columns), height: percent(1 / grid.rows) });
+  return frame;
+}
+
+// Arrows go from cell to cell, Enter chooses one.
+function moveWithin(canvas, grid, start, say, choose) {
+  const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+  const isCell = ([row, column]) => row >= 0 && row < grid.rows && column >= 0 && column < grid.columns && grid.index(row, column);
+  let cell = start;
+  canvas.addEventListener("keydown", (event) => {
+    const step = steps[event.key];
+    if (!step && event.key !== "Enter") return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (!step) return choose(grid.index(...cell));
+    // Two at once over the line between matrices.
+    cell = [1, 2].map((count) => cell.map((place, axis) => place + count * step[axis])).find(isCell) ?? cell;
+    say(...cell);
+  });
 }
 
 function statistics(array) {

@@ -19,6 +19,15 @@ function leadingElement(value, array = null) {
   return largestAt(array ?? value.gradient) ?? largestAt(value.array) ?? value.shape.map(() => 0);
 }
 
+// The lines of arithmetic in an element, none wider than what they are in.
+function foldInside(element) {
+  for (const line of element.querySelectorAll(".arithmetic")) {
+    const { paddingLeft, paddingRight } = getComputedStyle(line.parentElement);
+    const room = line.parentElement.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+    for (const math of line.children) fold(math, room);
+  }
+}
+
 function mathLine(markup) {
   const line = formula(markup, { class: "arithmetic" });
   for (const each of line.querySelectorAll("[data-ref]")) each.classList.add("ref");
@@ -41,6 +50,7 @@ function buildNumbers(pane) {
     else if (ref[0] === "b") children = boxDetail(boxes.get(Number(ref.slice(1))));
     else children = valueDetail(values.get(Number(ref.slice(1))));
     detail.replaceChildren(...children);
+    foldInside(detail);
     linkInside("detail", detail);
     lightUp();
   }
@@ -190,6 +200,7 @@ function buildNumbers(pane) {
       make("table", { class: "values" }, make("thead", {}, head), make("tbody", {}, ...rows))];
     listing.replaceChildren(...parts.filter(isThereToShow));
     for (const row of rows) observer.observe(row);
+    beginRoving();
     lightUp();
   }
 
@@ -197,9 +208,9 @@ function buildNumbers(pane) {
     const symbol = make("th", { scope: "row" });
     const cell = (grad) => {
       const ref = `${grad ? "g" : "v"}${value.id}`, array = grad ? value.gradient : value.array;
-      return link("numbers", make("td", { class: `number ${grad ? "of-gradient shows-gradient" : "of-value shows-value"}`, "data-ref": ref, tabindex: 0 }, array ? amount(array) : "–"), ref);
+      return link("numbers", make("td", { class: `number ${grad ? "of-gradient shows-gradient" : "of-value shows-value"}`, "data-ref": ref, tabindex: -1 }, array ? amount(array) : "–"), ref);
     };
-    const row = make("tr", { "data-ref": `v${value.id}` }, symbol, make("td", { class: "name" }, value.label || value.meaning), make("td", { class: "shape" }, shapeText(value.shape)), cell(false), cell(true));
+    const row = make("tr", { "data-ref": `v${value.id}` }, symbol, make("td", { class: "name" }, ...breakable(value.label || value.meaning)), make("td", { class: "shape" }, shapeText(value.shape)), cell(false), cell(true));
     if (value.madeBy !== null) link("numbers", row, `s${value.madeBy}`);
     row.value = value;
     row.fill = () => {
@@ -208,13 +219,7 @@ function buildNumbers(pane) {
     return row;
   }
 
-  listing.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" && event.key !== " ") return;
-    const ref = refUnder(event.target);
-    if (!ref) return;
-    event.preventDefault();
-    pin(ref, "numbers");
-  });
+  const beginRoving = rove("numbers", listing, "td[data-ref]", 2);
 
   let shownNow = null;
   when("pinned", () => { showDetail(shownNow); if (state.pinned) pane.closest(".scrolls").scrollTop = 0; });

@@ -103,7 +103,7 @@ function largestAt(array) {
 }
 
 // An array as rows and columns: the last axis runs to the right, all others downwards. `at` gives the number,
-// `index` the element behind a cell, null where a cell stands for several.
+// `index` the element behind a cell, null where a cell stands for several, `place` the cell of an element.
 function asGrid(array) {
   const flat = elements(array);
   const columns = array.shape.length ? array.shape[array.shape.length - 1] : 1;
@@ -114,10 +114,39 @@ function asGrid(array) {
       columns,
       at: (row, column) => flat[row * columns + column],
       index: (row, column) => indexOf(array.shape, row * columns + column),
+      place: (index) => {
+        const offset = offsetOf(array.shape, index);
+        return [Math.floor(offset / columns), offset % columns];
+      },
     };
   }
   if (!array.thumb) return null;
   const small = new Float32Array(bytesOf(array.thumb.data).buffer);
   const { rows, cols } = array.thumb;
   return { rows, columns: cols, at: (row, column) => small[row * cols + column], index: () => null };
+}
+
+// An array of several matrices as these side by side, a line of nothing between them: those of the last axis but
+// two in a row, unless that is far from square.
+function asTiles(array) {
+  const flat = elements(array), { shape } = array;
+  if (!flat?.length || shape.length < 3) return asGrid(array);
+  const [wanted, height, width] = shape.slice(-3), count = flat.length / (height * width);
+  const ratio = (wanted * width) / ((count / wanted) * height);
+  const across = ratio > 1 / 4 && ratio < 4 ? wanted : Math.max(1, Math.min(count, Math.round(Math.sqrt((count * height) / width))));
+  function offset(row, column) {
+    const [y, x] = [row % (height + 1), column % (width + 1)];
+    const tile = Math.floor(row / (height + 1)) * across + Math.floor(column / (width + 1));
+    return y === height || x === width || tile >= count ? null : (tile * height + y) * width + x;
+  }
+  return {
+    rows: Math.ceil(count / across) * (height + 1) - 1,
+    columns: across * (width + 1) - 1,
+    at: (row, column) => flat[offset(row, column)],
+    index: (row, column) => (offset(row, column) === null ? null : indexOf(shape, offset(row, column))),
+    place: (index) => {
+      const at = offsetOf(shape, index), tile = Math.floor(at / (height * width));
+      return [Math.floor(tile / across) * (height + 1) + (Math.floor(at / width) % height), (tile % across) * (width + 1) + (at % width)];
+    },
+  };
 }

@@ -35,7 +35,7 @@ root.dataset.ready = Math.round(performance.now());
 
 // ---- keys
 
-const KEYS = [["→", "next"], ["←", "previous"], ["Home", "first"], ["End", "last"], ["p", "play"], ["Enter", "key_open"], ["Esc", "clear"], ["?", "help"]];
+const KEYS = [["→", "next"], ["←", "previous"], ["Home", "first"], ["End", "last"], ["p", "play"], ["Enter", "key_open"], ["Space", "key_choose"], ["↑ ↓", "key_rows"], ["Esc", "clear"], ["?", "help"]];
 const help = make("dialog", { "aria-labelledby": "keys-title" }, make("h2", { id: "keys-title" }, word("keys")),
   make("dl", {}, ...KEYS.flatMap(([key, name]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, word(name))])),
   make("form", { method: "dialog" }, make("button", {}, word("close"))));

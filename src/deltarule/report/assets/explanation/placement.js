@@ -62,8 +62,11 @@ function place(layout, size, opened, { across = true, room = () => 60, reach = (
     let along = 0;
     ranks.forEach((rank, position) => {
       const length = Math.max(...rank.map((item) => item.length));
+      const isOpened = rank.some((item) => item.inner);
       for (const item of rank) {
-        item.along = along + (item.item.startsWith("in:") ? length : (length - item.length) / 2);
+        // A leaf beside an opened container stands near its user, at the container's end.
+        const atEnd = item.item.startsWith("in:") || (isOpened && item.item.startsWith("value:"));
+        item.along = along + (length - item.length) * (atEnd ? 1 : 0.5);
         item.ahead = along;
       }
       along += length;

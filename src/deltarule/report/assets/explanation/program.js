@@ -7,7 +7,10 @@ function buildCode(pane) {
   const lines = data.code.map((line, position) => {
     const element = make("div", { class: `line ${line.part}`, "data-line": position }, ...highlighted(line.text, new Set(line.refs)));
     const refs = line.steps.map((id) => `s${id}`);
-    if (refs.length) element.dataset.ref = refs[0];
+    if (refs.length) {
+      element.dataset.ref = refs[0];
+      element.tabIndex = -1;
+    }
     link("code", element, ...refs);
     linkInside("code", element);
     // What a line defines lights up the line, not only the name in it.
@@ -18,7 +21,8 @@ function buildCode(pane) {
   const copied = make("span", { class: "note", role: "status" });
   const copy = make("button", { type: "button", on: { click: copyAll } }, word("copy"));
   pane.append(make("div", { class: "bar" }, make("p", { class: "note" }, word("code_note")), copy, copied),
-    make("div", { class: "program code", role: "group", "aria-label": word("code"), tabindex: 0 }, ...lines));
+    make("div", { class: "program code", role: "group", "aria-label": word("code") }, ...lines));
+  rove("code", pane, ".line[data-ref]")();
   const loads = data.code.map((line) => /np\.load\("([^"]+)"\)/.exec(line.text)).find(Boolean);
   if (loads) {
     // What stands between the marks is code.

@@ -80,6 +80,8 @@ function pin(ref, from = null) {
   if (ref) for (const view of linked.keys()) if (view !== from) reveal(view, ref);
 }
 
+const pinOrClear = (ref, from) => pin(state.pinned === ref ? null : ref, from);
+
 function chooseElement(value, grad, index) {
   state.element = { value, grad, index };
   pin(`${grad ? "g" : "v"}${value}`, "numbers");
@@ -107,6 +109,30 @@ function reveal(view, ref) {
   }
 }
 
+// Tab reaches one of many elements; arrows lead from there to the others, and Enter or the space bar chooses.
+// What is returned makes the first one that which Tab reaches.
+function rove(view, holder, selector, columns = 1) {
+  const steps = { ArrowUp: -columns, ArrowDown: columns, ...(columns > 1 && { ArrowLeft: -1, ArrowRight: 1 }) };
+  let current = null;
+  function reach(element) {
+    if (current) current.tabIndex = -1;
+    current = element;
+    if (current) current.tabIndex = 0;
+  }
+  holder.addEventListener("focusin", ({ target }) => target.matches(selector) && reach(target));
+  holder.addEventListener("keydown", (event) => {
+    if (!event.target.matches(selector)) return;
+    if (event.key === "Enter" || event.key === " ") pinOrClear(refUnder(event.target), view);
+    else if (steps[event.key]) {
+      const seen = [...holder.querySelectorAll(selector)].filter((each) => each.checkVisibility());
+      seen[seen.indexOf(event.target) + steps[event.key]]?.focus();
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  return () => reach(holder.querySelector(selector));
+}
+
 const refUnder = (target) => target?.closest?.("[data-ref]")?.dataset.ref ?? null;
 
 // Pointer, keyboard focus and touch all point in the same way.
@@ -122,6 +148,6 @@ function listenTo(root, view) {
   root.addEventListener("click", (event) => {
     if (event.defaultPrevented || event.target.closest("button, a, input, select, summary")) return;
     const ref = refUnder(event.target);
-    if (ref) pin(state.pinned === ref ? null : ref, view);
+    if (ref) pinOrClear(ref, view);
   });
 }

@@ -83,6 +83,7 @@ function buildSweep(bar) {
     const parts = step ? arithmeticOf(step, kind) : kind === "seed" ? [seedPart()] : [];
     const title = make("p", { class: "now-title" }, step ? make("b", {}, name) : word(`explain_${kind}`, { count: frontier.length }));
     arithmetic.replaceChildren(title, ...parts.slice(0, 6).map((part) => mathLine(part.math)));
+    foldInside(arithmetic);
     if (step && !parts.length) title.append(` – ${word("no_arithmetic")}`);
     unlinkAll("bar");
     linkInside("bar", arithmetic);

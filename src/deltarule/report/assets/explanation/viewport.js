@@ -132,9 +132,22 @@ function buildViewport(canvas) {
     bringIn({ x: place.x + place.width / 2, y: place.y + place.height / 2, width: place.width, height: place.height });
   }
 
+  // Paper shows all of the drawing.
+  let seen = null;
+  when("print", () => {
+    const { width, height } = graphView.scene;
+    seen = graphView.box;
+    graphView.box = { x: -MARGIN, y: -MARGIN, width: width + 2 * MARGIN, height: height + 2 * MARGIN };
+    show();
+  });
+  addEventListener("afterprint", () => {
+    graphView.box = seen;
+    show();
+  });
+
   let width = canvas.clientWidth;
   new ResizeObserver(() => {
-    if (Math.abs(canvas.clientWidth - width) < 2) return show();
+    if (Math.abs(canvas.clientWidth - width) < 2 || matchMedia("print").matches) return show();
     width = canvas.clientWidth;
     fit();
   }).observe(canvas);

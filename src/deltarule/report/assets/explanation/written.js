@@ -30,10 +30,12 @@ function constantPiece(value) {
 
 const operator = (sign) => `<mo>${escaped(sign)}</mo>`;
 
-function infix(sign, strength, places) {
-  return (left, right) => {
-    const [a, b] = [bracketed(left, places[0]), bracketed(right, places[1])];
-    return piece(`<mrow>${a.math}${operator(sign)}${b.math}</mrow>`, `${a.text} ${sign} ${b.text}`, strength);
+// Parts with a sign between them; the first one needs brackets more seldom than the others.
+function infix(sign, strength, [first, other]) {
+  return (...parts) => {
+    const all = parts.map((part, position) => bracketed(part, position ? other : first));
+    const math = all.map((part) => part.math).join(operator(sign));
+    return piece(`<mrow>${math}</mrow>`, all.map((part) => part.text).join(` ${sign} `), strength);
   };
 }
 
@@ -62,7 +64,12 @@ const constant = (text) => piece(`<mn>${text}</mn>`, text);
 const WRITERS = {
   add: infix("+", SUM, [SUM, PRODUCT]),
   subtract: infix("−", SUM, [SUM, PRODUCT]),
-  multiply: infix("×", PRODUCT, [NEGATIVE, POWER]),
+  multiply: infix("×", PRODUCT, [NEGATIVE, PRODUCT]),
+  remainder: infix("mod", PRODUCT, [PRODUCT, POWER]),
+  floor_divide: (a, b) => {
+    const quotient = infix("/", PRODUCT, [PRODUCT, POWER])(a, b);
+    return piece(`<mrow><mo>⌊</mo>${quotient.math}<mo>⌋</mo></mrow>`, `⌊${quotient.text}⌋`);
+  },
   divide: fraction,
   pow: powered,
   negative: (a) => {
@@ -175,20 +182,13 @@ function termsWritten(node, at, depth) {
     if (parts.length === written) break;
     parts.push(inNumbers(node.b, { ...inner }, depth + 2));
   }
-  const more = count - written;
-  if (node.r === "max" || node.r === "min") {
-    if (more) parts.push(piece(`<mtext>… ${escaped(word("more", { count: more }))}</mtext>`, `… ${word("more", { count: more })}`));
-    return called(node.r)(...parts);
+  if (count > written) {
+    const note = word("more", { count: count - written });
+    parts.push(piece(`<mrow><mo>…</mo><mtext>&#160;(${escaped(note)})</mtext></mrow>`, `… (${note})`));
   }
-  const join = WRITERS[node.r === "prod" ? "multiply" : "add"];
-  let sum = parts.length ? parts.reduce((left, right) => join(left, right)) : constantPiece(node.r === "prod" ? 1 : 0);
-  if (more) {
-    const sign = node.r === "prod" ? "×" : "+";
-    const note = word("more", { count: more });
-    sum = piece(`<mrow>${sum.math}${operator(sign)}<mo>…</mo><mtext>&#160;(${escaped(note)})</mtext></mrow>`,
-      `${sum.text} ${sign} … (${note})`, SUM);
-  }
-  return sum;
+  if (node.r === "max" || node.r === "min") return called(node.r)(...parts);
+  if (parts.length < 2) return parts[0] ?? constantPiece(node.r === "prod" ? 1 : 0);
+  return WRITERS[node.r === "prod" ? "multiply" : "add"](...parts);
 }
 
 // What is equal, one after the other; a narrow window breaks the line before an equals sign.

@@ -1,6 +1,7 @@
-// The button that turns a page light or dark. The choice is kept where the browser allows it.
+// What every page does: a button turns it light or dark, and links inside of it work in a notebook's frame.
 (() => {
   const root = document.documentElement;
+  // The choice is kept where the browser allows it.
   const kept = () => { try { return localStorage.getItem("deltarule-theme"); } catch { return null; } };
   const keep = (theme) => { try { localStorage.setItem("deltarule-theme", theme); } catch { /* not allowed here */ } };
   const chosen = kept();
@@ -17,5 +18,14 @@
     });
     prefers.addEventListener("change", tell);
     tell();
+  });
+  // A page in a frame has the address of the notebook around it: there "#main" would open the notebook once more.
+  if (location.protocol === "about:") addEventListener("click", (event) => {
+    const link = event.target.closest?.('a[href^="#"]');
+    if (!link) return;
+    event.preventDefault();
+    const target = document.getElementById(link.getAttribute("href").slice(1));
+    target?.scrollIntoView();
+    target?.focus();
   });
 })();
