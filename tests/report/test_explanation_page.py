@@ -153,6 +153,15 @@ def test_contributions_add_up_at_a_branch_with_their_shares(browser: Browser):
     assert [row.replace("\n", " ") for row in browser.text(".detail table").splitlines()][-1] == "sum 7"
 
 
+def test_the_shares_beside_an_element_are_those_of_this_element(browser: Browser):
+    x = dr.tensor([1.0, 1.0], dtype="float64", requires_grad=True)
+    x.name = "x"
+    first, second = dr.tensor([2.0, 0.0], dtype="float64"), dr.tensor([1.0, 3.0], dtype="float64")
+    shown(browser, explain(dr.sum(x * first + x * second)))
+    browser.press("End")
+    assert heard(browser).endswith("; ∂L/∂x[0] = 2.00 (67 %) + 1.00 (33 %) = 3.00")
+
+
 def test_play_runs_to_the_end_by_itself(browser: Browser):
     shown(browser, product_of_sum())
     browser.evaluate("document.querySelector('.controls select').value = 5")
@@ -410,6 +419,16 @@ def test_a_long_sum_shows_its_first_terms_and_counts_the_others(browser: Browser
     shown(browser, network(30, 6, 2, batch=2))
     browser.press("Home", "ArrowRight")
     assert "… (26 more)" in heard(browser)
+
+
+def test_a_gradient_that_many_time_steps_add_to_shows_its_first_parts_and_counts_the_others(browser: Browser):
+    lstm = dr.nn.LSTM(2, 2, batch_first=True)
+    x = dr.tensor(np.random.default_rng(0).normal(size=(1, 30, 2)).astype(np.float32))
+    shown(browser, explain(dr.sum(lstm(x)[0]), model=lstm))
+    browser.click(".node.group .opener")
+    browser.press("End")
+    said = heard(browser)
+    assert "lstm_cell" in said and "… (26 more)" in said and len(said) < 3000
 
 
 def test_a_large_array_is_a_heat_map_whose_cells_can_be_chosen(browser: Browser):

@@ -116,6 +116,17 @@ def test_huge_arrays_are_small_pictures():
     assert len(json.dumps(record)) < 20_000
 
 
+def test_many_huge_arrays_have_smaller_pictures():
+    array = numbers(200, 100, requires_grad=False).numpy()
+    sizes = [1_000_000, *[array.size] * 1999]
+    record = PageArrays(sizes).written(array)
+    assert record is not None and "data" in record  # the first ones still find room
+    crowded = PageArrays([1_000_000] * 2000).written(np.resize(array, 1_000_000))
+    assert crowded is not None
+    assert (crowded["thumb"]["rows"], crowded["thumb"]["cols"]) == (1, 12)
+    assert 2000 * len(json.dumps(crowded)) < 2_000_000
+
+
 @pytest.mark.parametrize(
     "array",
     [

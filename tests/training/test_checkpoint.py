@@ -108,7 +108,7 @@ def test_writing_replaces_a_file(tmp_path):
 def test_a_place_where_no_file_can_be(tmp_path):
     with pytest.raises(RunError, match="is a folder, a file was expected"):
         write_atomic(tmp_path, b"new")
-    with pytest.raises(RunError, match="there is no folder .*nowhere. Make it, or choose another"):
+    with pytest.raises(RunError, match=r"there is no folder .*nowhere\. Make it, or choose another"):
         write_atomic(tmp_path / "nowhere" / "file", b"new")
     assert not list(tmp_path.iterdir())
 

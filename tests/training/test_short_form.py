@@ -97,6 +97,29 @@ def test_what_cannot_be_found():
         fit(NextToken(5), from_text("abcabdabcabe" * 30), batch_size=None)
 
 
+@pytest.mark.parametrize(
+    ("data", "got"),
+    [
+        ((INPUTS,), "tuple of 1"),
+        ((), "tuple of 0"),
+        ((INPUTS, NUMBERS, NUMBERS), "tuple of 3"),
+        (INPUTS, r"ndarray \(\d+, 4\)"),
+        (None, "NoneType"),
+    ],
+)
+def test_data_of_another_kind_is_refused(data, got):
+    with pytest.raises(ArgumentError, match=rf"fit: data expects a Dataset, .* got {got}"):
+        fit(Affine(4, 1), data, epochs=1)
+    if isinstance(data, tuple):
+        with pytest.raises(ArgumentError, match=rf"DataLoader: data expects a Part .* got {got}"):
+            fit(Affine(4, 1), (INPUTS, NUMBERS), validation=data, epochs=1)
+
+
+def test_a_list_of_two_is_a_pair():
+    trainer = fit(Affine(4, 1), [INPUTS, NUMBERS], validation=[INPUTS, NUMBERS], epochs=1)
+    assert "validation_loss" in trainer.history[-1]
+
+
 def test_a_model_by_name_is_built_for_the_data():
     manual_seed(0)
     trainer = fit("mlp", from_arrays(INPUTS, LABELS), epochs=20, lr=0.01, batch_size=8)

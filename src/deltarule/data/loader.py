@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -74,6 +75,18 @@ def check_positive(value: int, name: str, who: str) -> int:
     return int(value)
 
 
+def described(data: Any) -> str:
+    """What was given instead of data, in a few words.
+
+    >>> described(np.ones((8, 2))), described((1, 2, 3))
+    ('ndarray (8, 2)', 'tuple of 3')
+    """
+    kind = type(data).__name__
+    if isinstance(data, np.ndarray):
+        return f"{kind} {data.shape}"
+    return f"{kind} of {len(data)}" if isinstance(data, (tuple, list)) else kind
+
+
 class DataLoader(EpochState):
     """Hands out (inputs, targets) in batches of rows.
 
@@ -87,7 +100,7 @@ class DataLoader(EpochState):
     batches(epoch, start), or save `state` and `restore` it.
 
     Raises DataError without rows, or where drop_last leaves none; ShapeError for arrays of different
-    lengths; ArgumentError for a batch_size below 1.
+    lengths; ArgumentError for data of another kind and for a batch_size below 1.
 
         >>> loader = DataLoader((np.arange(5), np.arange(5)), batch_size=2, shuffle=False)
         >>> [inputs.tolist() for inputs, targets in loader]
@@ -104,7 +117,16 @@ class DataLoader(EpochState):
         seed: int = 0,
         drop_last: bool = False,
     ):
-        inputs, targets = (data.inputs, data.targets) if isinstance(data, Part) else data
+        if isinstance(data, Part):
+            inputs, targets = data.inputs, data.targets
+        elif isinstance(data, (tuple, list)) and len(data) == 2:
+            inputs, targets = data
+        else:
+            raise ArgumentError(
+                "DataLoader",
+                f"data expects a Part or a pair (inputs, targets), got {described(data)}",
+                "Pass DataLoader((inputs, targets)).",
+            )
         if targets is None:
             raise DataError(
                 "DataLoader", "expected inputs and targets, the data has no targets", "Add targets."

@@ -1,14 +1,15 @@
 """Report: the records of `deltarule.explain` as pages, LaTeX, Markdown, drawings and text. Computes nothing.
 
-Each kind of record has a room: a module with a function for each form that it can be shown in,
-
-    html(record, words), latex(record, words), markdown(record, words), text(record, words),
-    svg(record, words)
-
-and, where it has formulas, `formulas(record)`: them as lines of LaTeX, aligned at `&=`. A report that is made
-of parts has all forms but svg from these, and its room says
+Each kind of record has a room: a module that says what stands in its report,
 
     title(record, words), parts(record, words)
+
+from which page, LaTeX, Markdown and text follow (`deltarule.report.parts`); or a function for each of them,
+
+    html(record, words), latex(record, words), markdown(record, words), text(record, words)
+
+In both cases `svg(record, words)` is the drawing, where there is one, and `formulas(record)` the formulas as
+lines of LaTeX, aligned at `&=`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ ROOMS = {
     "DerivationCheck": "derivation_check",
     "SampleGradients": "samples",
 }
-FORMS = ("html", "latex", "markdown", "text", "svg")
+_OF_PARTS = ("html", "latex", "markdown", "text")
+FORMS = (*_OF_PARTS, "svg")
 
 
 def present(record: Any, form: str, language: str = "en") -> str:
@@ -57,9 +59,10 @@ def formulas(record: Any) -> list[str]:
 
 def _writer(room: ModuleType, form: str) -> Callable[[Any, Words], str] | None:
     """What writes a record in this form: the room's own function, or one from its parts; None without."""
-    own = getattr(room, form, None)
-    if own is not None or form not in FORMS or form == "svg" or not hasattr(room, "parts"):
-        return own
+    if form in FORMS and hasattr(room, form):
+        return getattr(room, form)
+    if form not in _OF_PARTS or not hasattr(room, "parts"):
+        return None
     written = import_module(f"{__name__}.parts").written
     return lambda record, words: written(form, room.title(record, words), room.parts(record, words), words)
 

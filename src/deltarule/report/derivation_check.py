@@ -12,7 +12,7 @@ from deltarule.explain.checking.findings import Cause, Example, Pattern, Term
 from deltarule.report.charts.charts import bar_chart, heat_map, standalone
 from deltarule.report.markup import Markup
 from deltarule.report.numbers import figure, shape_text
-from deltarule.report.parts import Part, Table, html_of, latex_of, markdown_of, text_of
+from deltarule.report.parts import Part, Table
 from deltarule.report.typesetting.plain import plain
 from deltarule.report.words import Words
 
@@ -21,24 +21,9 @@ _WRITTEN = 24
 _CELLS = 2000
 
 
-def html(record: DerivationCheck, words: Words) -> str:
-    """The page."""
-    return html_of(words("derivation_check.title"), _parts(record, words), words)
-
-
-def latex(record: DerivationCheck, words: Words) -> str:
-    """A LaTeX document."""
-    return latex_of(words("derivation_check.title"), _parts(record, words), words)
-
-
-def markdown(record: DerivationCheck, words: Words) -> str:
-    """Markdown."""
-    return markdown_of(words("derivation_check.title"), _parts(record, words))
-
-
-def text(record: DerivationCheck, words: Words) -> str:
-    """Plain text."""
-    return text_of(words("derivation_check.title"), _parts(record, words))
+def title(record: DerivationCheck, words: Words) -> str:
+    """What the report is called."""
+    return words("derivation_check.title")
 
 
 def svg(record: DerivationCheck, words: Words) -> str:
@@ -64,7 +49,8 @@ def formulas(record: DerivationCheck) -> list[str]:
     return [line.replace(" = ", " &= ", 1) for line in found]
 
 
-def _parts(record: DerivationCheck, words: Words) -> list[Part]:
+def parts(record: DerivationCheck, words: Words) -> list[Part]:
+    """Each gradient judged, then the mistakes with their smallest examples, then the details."""
     found = [Part(sentences=_summary(record, words))]
     found.append(Part(words("derivation_check.terms"), table=_terms(record, words)))
     for number, (cause, example) in enumerate(zip(record.causes, record.examples, strict=True), 1):

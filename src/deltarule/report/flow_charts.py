@@ -62,7 +62,8 @@ def contribution_maps(layer: LayerFlow, words: Words) -> list[Markup]:
         with np.errstate(divide="ignore"):
             logs = np.log10(sizes[rows])
         logs[np.isneginf(logs)] = np.nan
-        found.append(heat_map(logs, title=words("flow.sizes_map", weight=weight), diverging=False, **axes))
+        title = words("flow.sizes_map", weight=weight)
+        found.append(heat_map(logs, title=title, diverging=False, missing="0", **axes))
     shares = layer.shares("weight_hh")
     if shares is not None:
         found.append(heat_map(shares[rows], title=words("flow.shares_map", weight=weight), **axes))

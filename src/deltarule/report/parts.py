@@ -47,19 +47,14 @@ class Part:
 def written(form: str, title: str, parts: Sequence[Part], words: Words) -> str:
     """The report in one of the forms html, latex, markdown and text."""
     if form == "html":
-        return html_of(title, parts, words)
+        return document(title, *sections_of(parts), words=words)
     if form == "latex":
-        return latex_of(title, parts, words)
-    return markdown_of(title, parts) if form == "markdown" else text_of(title, parts)
-
-
-def html_of(title: str, parts: Sequence[Part], words: Words) -> str:
-    """The page. A part without a heading is the text below the title."""
-    return document(title, *sections_of(parts), words=words)
+        return _latex(title, parts, words)
+    return _markdown(title, parts) if form == "markdown" else _text(title, parts)
 
 
 def sections_of(parts: Sequence[Part], level: int = 2) -> list[Markup]:
-    """The parts as sections of a page, whose headings are of this level."""
+    """The parts as sections of a page, with headings of this level; one without a heading is text alone."""
     sections = []
     for part in parts:
         children = [
@@ -75,7 +70,7 @@ def sections_of(parts: Sequence[Part], level: int = 2) -> list[Markup]:
     return sections
 
 
-def latex_of(title: str, parts: Sequence[Part], words: Words) -> str:
+def _latex(title: str, parts: Sequence[Part], words: Words) -> str:
     """The LaTeX document."""
     written = []
     for part in parts:
@@ -89,7 +84,7 @@ def latex_of(title: str, parts: Sequence[Part], words: Words) -> str:
     return tex_document(title, *written, words=words)
 
 
-def markdown_of(title: str, parts: Sequence[Part]) -> str:
+def _markdown(title: str, parts: Sequence[Part]) -> str:
     """Markdown, formulas between dollar signs."""
     blocks = [f"# {_escaped(title)}"]
     for part in parts:
@@ -108,7 +103,7 @@ def markdown_of(title: str, parts: Sequence[Part]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def text_of(title: str, parts: Sequence[Part]) -> str:
+def _text(title: str, parts: Sequence[Part]) -> str:
     """Plain text for a terminal."""
     blocks = [title]
     for part in parts:

@@ -46,7 +46,7 @@ def evaluation_loader(data: Any, task: str | None, sequence_length: int = SEQUEN
         return data
     if _is_text(data, task):
         return SequenceLoader(data, 1, sequence_length, shuffle=False)
-    return DataLoader(data, EVALUATION_ROWS, shuffle=False) if isinstance(data, (Part, tuple)) else data
+    return DataLoader(data, EVALUATION_ROWS, shuffle=False) if isinstance(data, (Part, tuple, list)) else data
 
 
 def _is_text(data: Any, task: str | None) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from deltarule.data import Dataset, Part, load
+from deltarule.data.loader import described
 from deltarule.errors import ArgumentError
 from deltarule.nn.models import build
 from deltarule.nn.module import Module
@@ -90,7 +91,15 @@ def fit(
 
 
 def _task_of(data: Any) -> str:
-    targets = data.targets if isinstance(data, Part) else data[1] if isinstance(data, tuple) else None
+    targets = data.targets if isinstance(data, Part) else None
+    if isinstance(data, (tuple, list)) and len(data) == 2:
+        targets = data[1]
+    if targets is None and not isinstance(data, Part) and not hasattr(data, "batches"):
+        raise ArgumentError(
+            "fit",
+            f"data expects a Dataset, a Part, a pair (inputs, targets) or a loader, got {described(data)}",
+            'Pass fit(model, (inputs, targets)); for the tokens of a text, task="text" as well.',
+        )
     if targets is None:
         raise ArgumentError(
             "fit",

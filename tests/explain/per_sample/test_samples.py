@@ -360,6 +360,28 @@ def test_views_of_a_batch_joined_and_turned():
         np.testing.assert_allclose(found.gradients["weight"][number], one.numpy(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("twice", [False, True])
+def test_what_all_samples_share_beside_what_is_their_own(twice):
+    weight, shared, shift = (dr.tensor(normal(*shape), requires_grad=True) for shape in ((3, 2), (2,), (1,)))
+    wanted = {"weight": weight, "shared": shared, "shift": shift}
+
+    def loss(x):
+        own = x @ weight
+        beside = dr.concat([own, dr.broadcast_to(shared, own.shape), own], axis=1) + shift
+        # The shared columns meet the samples in one use of the two alone.
+        total = dr.sum(dr.square(beside))
+        return total + dr.sum(dr.tanh(beside) * dr.sum(own, axis=1, keepdims=True)) if twice else total
+
+    array = normal(SAMPLES, 3)
+    found = sample_gradients(loss(dr.tensor(array)), wanted)
+    assert not found.mixed_by
+    check_sums(found)
+    for number in range(SAMPLES):
+        alone = dr.gradients(loss(dr.tensor(array[number : number + 1])), list(wanted.values()))
+        for name, expected in zip(wanted, alone, strict=True):
+            np.testing.assert_allclose(found.gradients[name][number], expected.numpy(), rtol=1e-9, atol=1e-12)
+
+
 def test_rows_that_are_picked_and_ragged():
     model = as64(dr.nn.Linear(3, 2))
     array, lengths = normal(4, 5, 3), np.array([3, 1, 5, 2])

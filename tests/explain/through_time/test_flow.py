@@ -566,6 +566,16 @@ def test_lag_shares_sum_to_one_in_both_directions():
         assert shares[4] == pytest.approx(corner)
 
 
+def test_lags_are_told_only_where_losses_come_after_uses():
+    generator = np.random.default_rng(0)
+    lower, upper = dr.nn.RNN(3, 4, dtype=dr.float64), dr.nn.GRU(4, 4, dtype=dr.float64)
+    output, _ = upper(dr.flip(lower(constant(generator, 2, 5, 3))[0], axis=1))
+    found = flow((output * output).sum())
+    require_sums(found)
+    assert found.layers[0].lag_shares() is None
+    assert found.layers[1].lag_shares().sum() == pytest.approx(1)
+
+
 def test_layers_are_chosen_by_number_or_name():
     network = dr.nn.RNN(3, 4, num_layers=2, dtype=dr.float64)
     output, _ = network(dr.ones((1, 3, 3)))

@@ -88,6 +88,20 @@ class _ByKernel(Contribution):
         return found
 
 
+class _ByRows(Contribution):
+    """What says nothing by itself, to an array of which some elements belong to a sample and some to none."""
+
+    way = "even"
+
+    def __init__(self, node: Node, position: int, gradient: Array, rows: Array, samples: int):
+        super().__init__(node, position)
+        self.gradient, self.samples = gradient, samples
+        self.rows = self.labels = rows
+
+    def parts(self, start: int, stop: int) -> Array:
+        return by_rows(self.gradient, self.labels, start, stop, self.samples)
+
+
 class _Even(Contribution):
     """The same for all samples."""
 
@@ -210,7 +224,7 @@ class _Use:
                 for name, of in zip(node.operation.outputs, rows, strict=True)
             }
             arrays = self._arrays(labels, by_upstream=True)
-        elif not any((labels.of == NONE).all() for labels in forward):
+        elif not all(labels.by_sample for labels in forward) and not any(each.shared for each in forward):
             # Samples meet here: those of the inputs do.
             names = names_of(node)
             found = {n: owner.labelling.of(each) for n, each in zip(names, node.inputs, strict=True)}
@@ -232,10 +246,9 @@ class _Use:
         if not (labels == NONE).any() or not found:
             return labels
         arrived = [each.rows for each in found if each.rows is not None and not each.even]
-        first, alike = arrived[0] if arrived else None, len(arrived) == len(found)
-        if first is None or not alike or any((first != each).any() for each in arrived):
-            return None if forward.shared else labels
-        return np.where(labels >= 0, labels, first)
+        if len(arrived) < len(found) or any((arrived[0] != each).any() for each in arrived):
+            return None
+        return np.where(labels >= 0, labels, arrived[0])
 
     def _arrays(self, labels: dict[str, Labels], *, by_upstream: bool) -> NodeArrays | None:
         try:
@@ -258,4 +271,8 @@ class _Use:
                 splittable = splittable and arrays.by_upstream
         if splittable:
             return _ByKernel(node, position, arriving)
-        return _Even(node, position, np.asarray(self.outgoing[position]), self.owner.samples)
+        gradient, samples = np.asarray(self.outgoing[position]), self.owner.samples
+        labels = self.owner.labelling.of(node.inputs[position])
+        if labels.by_sample and not labels.shared:
+            return _ByRows(node, position, gradient, labels.of, samples)
+        return _Even(node, position, gradient, samples)

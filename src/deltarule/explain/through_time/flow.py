@@ -68,10 +68,10 @@ def flow(
     names      name -> tensor, such as `dict(model.named_parameters())`
 
     Any number of layers, both directions, masks, states carried on, cells in a loop of one's own. The same
-    weights on a second sequence, from a new first state, count as a second layer. Step t is that of the output
-    of a recurrent layer which the loss reads without another such layer between; a last state belongs to the
-    last step that its sequence has, so that reading it and reading the output there are the same. Computed in
-    float64, from the formulas of the cells.
+    weights on a second sequence, from a new first state, count as a second layer. Step t is that of the
+    output of a recurrent layer which the loss reads without another such layer between; a last state belongs
+    to the last step that its sequence has, so that reading it and reading the output there are the same.
+    Computed in float64, from the formulas of the cells.
     Products of Jacobians reach back to where a state was cut off, or changed by other operations between two
     steps. Jacobians of more than 300 states are not formed, their norms are then estimated.
     Time grows with (steps² · batch · hidden²) for each layer: 4 s and 30 MB for an LSTM of 128 units over

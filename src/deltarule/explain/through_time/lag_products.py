@@ -63,8 +63,8 @@ class JacobianFlow:
     exact             whether the Jacobians were formed; else norms and radii were estimated from products
                       with vectors, for some steps and lags
     times             (n,) the steps, in the order of computation
-    linked            how many steps at the end hand their state on from one to the next, unchanged and with its
-                      gradient: products reach over these. n unless a state was cut off or computed with
+    linked            how many steps at the end hand their state on, unchanged and with its gradient: products
+                      reach over these. n unless a state was cut off, or changed between two steps
     norms, radii      (n,) spectral norm and spectral radius of each step's Jacobian; nan where not computed
     slope_norms       (n,) spectral norm of the hidden state's rows of D: of a simple layer the largest φ'
     slope_means       (n,) mean over the hidden units of Σ|D|: of a simple layer the mean φ'

@@ -83,7 +83,8 @@ class LayerFlow:
     def lag_shares(self, weight: str = "weight_hh") -> Array | None:
         """(steps,) share of the gradient that passes so many steps between loss and use: they sum to 1.
 
-        None where the gradient is 0, or the loss enters by steps that are not those of this layer alone.
+        None where the gradient is 0, or the engine computed none; where the loss enters by steps that are not
+        those of this layer alone; or where uses tell of a loss before them, as with attention in between.
         """
         shares = self.shares(weight)
         if shares is None or any(entry.steps != self.steps for entry in self.entries):
@@ -91,6 +92,8 @@ class LayerFlow:
         # Before the loss: of a layer that runs backwards, later in time.
         lags = np.subtract.outer(np.arange(self.steps), np.arange(self.steps))
         lags = -lags if self.reverse else lags
+        if shares[lags < 0].any():
+            return None
         return np.array([shares[lags == lag].sum() for lag in range(self.steps)])
 
     def total(self, weight: str = "weight_hh") -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ def heat_map(
     diverging: bool = True,
     row_names: Sequence[str] = (),
     column_names: Sequence[str] = (),
+    missing: str = "NaN",
 ) -> Markup:
     """A matrix as colours, its first row on top.
 
@@ -34,6 +36,7 @@ def heat_map(
                 size in its block
     diverging   colours to both sides of 0, of the same strength for ±x; otherwise from the smallest value
                 to the largest
+    missing     what stands in a cell that is NaN
 
     Strength is opacity, so that the same picture does for light and for dark paper. NaN is struck through.
 
@@ -70,7 +73,8 @@ def heat_map(
         pass
     elif cells.size <= _CELLS:
         drawn += _cells(
-            cells, strength, diverging, left, top, width / columns, height / rows, row_names, column_names
+            *(cells, strength, diverging, left, top, width / columns, height / rows),
+            *(row_names, column_names, missing),
         )
     else:
         address = data_address(_pixels(cells, strength, diverging))
@@ -146,16 +150,17 @@ def _cells(
     high: float,
     row_names: Sequence[str],
     column_names: Sequence[str],
+    missing: str,
 ) -> list[Markup]:
     drawn = []
-    texts = [[figure(value) for value in row] for row in cells]
+    texts = [[missing if math.isnan(value) else figure(value) for value in row] for row in cells]
     longest = max(len(text) for row in texts for text in row)
     written = text_width("0" * longest, 10.5) + 6 <= wide and high >= 17
     for row, column in np.ndindex(*cells.shape):
         share, text = float(strength[row, column]), texts[row][column]
         x, y = left + column * wide, top + row * high
         names = f"{_name(row_names, row)}, {_name(column_names, column)}: {text}"
-        missing = bool(np.isnan(share))
+        unknown = math.isnan(share)
         drawn.append(
             tag(
                 "rect",
@@ -164,12 +169,12 @@ def _cells(
                 y=f"{y:.1f}",
                 width=f"{wide:.1f}",
                 height=f"{high:.1f}",
-                fill=colour("grid" if missing else _hue(share, diverging)),
-                fill_opacity=None if missing else f"{_opacity(share):.3f}",
+                fill=colour("grid" if unknown else _hue(share, diverging)),
+                fill_opacity=None if unknown else f"{_opacity(share):.3f}",
                 shape_rendering="crispEdges",
             )
         )
-        if missing and not written:
+        if unknown and not written:
             drawn.append(
                 tag("path", d=f"M{x:.1f} {y + high:.1f}l{wide:.1f} {-high:.1f}", stroke=colour("quiet"))
             )

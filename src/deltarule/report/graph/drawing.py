@@ -6,40 +6,32 @@ its statistics and small ones with their elements.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
 from deltarule.report.charts.charts import standalone
 from deltarule.report.charts.palette import colour
 from deltarule.report.charts.picture import FONT, text_width
-from deltarule.report.graph.placement import BEND, Curve, Node, Scene, place
+from deltarule.report.graph.faces import (
+    SMALL,
+    Faces,
+    Graph,
+    Values,
+    amount,
+    faces_of,
+    node_size,
+    reach_of,
+    room_for,
+    rows_of,
+)
+from deltarule.report.graph.placement import Curve, Node, Scene, place
 from deltarule.report.markup import Markup, tag
-from deltarule.report.numbers import figure, shape_text
 from deltarule.report.words import Words
 
-# Signs of operations that are drawn as one, as in a drawing by hand.
-SIGNS = {
-    "add": "+",
-    "subtract": "−",
-    "multiply": "×",
-    "divide": "÷",
-    "negative": "−( )",
-    "matmul": "@",
-    "sum": "Σ",
-    "square": "( )²",
-    "sqrt": "√",
-    "exp": "exp",
-    "log": "ln",
-}
 _MARGIN = 18.0
-_SMALL = 11.0
-# Nodes are no wider; longer names are cut.
-_WIDEST = 250.0
 # More ranks than this are drawn from top to bottom.
 _MOST_ACROSS = 14
-
-Graph = Mapping[str, Any]
 
 
 def graph_svg(graph: Graph, words: Words, *, opened: Collection[str] = (), across: bool | None = None) -> str:
@@ -62,8 +54,8 @@ def graph_svg(graph: Graph, words: Words, *, opened: Collection[str] = (), acros
     layout = graph["layout"]
     is_across = _is_short(graph) if across is None else across
     by_id = {value["id"]: value for value in graph["values"]}
-    sizes = partial(_size, _faces(graph), is_across)
-    room, reach = partial(_room, by_id, is_across), partial(_reach, by_id, is_across)
+    sizes = partial(node_size, faces_of(graph), is_across)
+    room, reach = partial(room_for, by_id, is_across), partial(reach_of, by_id, is_across)
     scene = place(layout, sizes, shown, across=is_across, room=room, reach=reach)
     return standalone(_picture(scene, graph, by_id, is_across, words))
 
@@ -72,56 +64,8 @@ def _is_short(graph: Graph) -> bool:
     return max((entry["rank"] for entry in graph["layout"][""]), default=0) < _MOST_ACROSS
 
 
-def size_of(array: Mapping[str, Any]) -> int:
-    """Number of elements of an array of a page's data.
-
-    >>> size_of({"shape": [4, 3]})
-    12
-    """
-    count = 1
-    for extent in array["shape"]:
-        count *= extent
-    return count
-
-
-def _faces(graph: Graph) -> dict[str, tuple[str, str]]:
-    """Item -> (what is written on its node, in small letters below that)."""
-    faces: dict[str, tuple[str, str]] = {}
-    for step in graph["steps"]:
-        sign = SIGNS.get(step["operation"]) if not step.get("children") else None
-        faces[f"step:{step['id']}"] = (sign or step["title"], "" if sign else step.get("layer") or "")
-    for box in graph["boxes"]:
-        faces[f"box:{box['id']}"] = (box["title"], "")
-    for value in graph["values"]:
-        name, label = value["plain"], value.get("label") or ""
-        if is_constant(value):
-            name = amount(value["array"])
-        faces[f"value:{value['id']}"] = (name, "" if label in (name, value["name"]) else label)
-    return {name: (title, "" if below == title else below) for name, (title, below) in faces.items()}
-
-
-def is_constant(value: Mapping[str, Any]) -> bool:
-    """Whether a value is drawn as its number alone.
-
-    >>> is_constant({"kind": "constant", "array": {"shape": []}})
-    True
-    """
-    return value["kind"] == "constant" and size_of(value["array"]) == 1
-
-
-def _size(faces: Mapping[str, tuple[str, str]], across: bool, item: str, lines: int) -> tuple[float, float]:
-    title, below = faces[item]
-    width = max(text_width(title) + 26, text_width(below, _SMALL) + 20, 38.0)
-    height = 44.0 if below else 36.0
-    room = 15.0 * lines + 6
-    width = min(width, _WIDEST)
-    return (width, max(height, room)) if across else (max(width, room), height)
-
-
-def _picture(
-    scene: Scene, graph: Graph, values: Mapping[int, Mapping[str, Any]], across: bool, words: Words
-) -> Markup:
-    faces = _faces(graph)
+def _picture(scene: Scene, graph: Graph, values: Values, across: bool, words: Words) -> Markup:
+    faces = faces_of(graph)
     labelled: set[tuple[int, str]] = set()
     lines, written = [], []
     for curve in scene.curves:
@@ -138,7 +82,7 @@ def _picture(
         if curve.ends:
             lines.append(tag("path", d=_arrow(curve, across), fill=colour("quiet")))
         fresh = curve.starts and (curve.value, curve.source) not in labelled
-        if fresh and _rows(values[curve.value], curve.source):
+        if fresh and rows_of(values[curve.value], curve.source):
             labelled.add((curve.value, curve.source))
             written.append(_label(values[curve.value], curve, across))
     opened = [tag("g", *_container(node, faces)) for node in scene.nodes if node.is_open]
@@ -167,7 +111,7 @@ def _legend(y: float, words: Words) -> Markup:
         tag("tspan", f"● {words('explanation.gradient')}", fill=colour("bad"), dx=14),
         x=_MARGIN,
         y=f"{y + 14:.0f}",
-        font_size=_SMALL,
+        font_size=SMALL,
     )
 
 
@@ -190,42 +134,9 @@ def _arrow(curve: Curve, across: bool) -> str:
     return f"M{x:.1f},{y:.1f}l-3.5,-7h7z"
 
 
-def _room(values: Mapping[int, Mapping[str, Any]], across: bool, item: str, leaving: Sequence[int]) -> float:
-    """The length of line that what is written beside it needs."""
-    written = [_texts(values[each], item) for each in leaving]
-    if across:
-        return max((text_width(text, _SMALL) for texts in written for text in texts), default=0.0) + 9 + BEND
-    return 13.0 * max((len(texts) for texts in written), default=0) + 5 + BEND
-
-
-def _reach(values: Mapping[int, Mapping[str, Any]], across: bool, item: str, leaving: Sequence[int]) -> float:
-    """How far to the side of the last line what is written there goes; above and below there is room."""
-    widths = [text_width(text, _SMALL) for text in _texts(values[leaving[-1]], item)]
-    return max(widths) + 15 if widths and not across else 0.0
-
-
-def _texts(value: Mapping[str, Any], item: str) -> list[str]:
-    """What is written at the line of a value, row by row."""
-    rows = ["".join(part for part, _ in row) for row in _rows(value, item)]
-    gradient = value.get("gradient")
-    return [*rows, amount(gradient)] if rows and gradient is not None else rows
-
-
-def _rows(value: Mapping[str, Any], item: str) -> list[list[tuple[str, str]]]:
-    """What is written above the line of a value: (text, colour) pairs, row by row."""
-    array = value["array"]
-    if item.startswith("value:") and is_constant(value):
-        return []
-    # A leaf has its name on its node.
-    name = "" if item.startswith("value:") else f"{value['plain']} "
-    if size_of(array) == 1:
-        return [[(name, "quiet"), (amount(array), "good")]]
-    return [[(f"{name}{shape_text(array['shape'])}", "quiet")], [(amount(array), "good")]]
-
-
 def _label(value: Mapping[str, Any], curve: Curve, across: bool) -> Markup:
     gradient = value.get("gradient")
-    rows = _rows(value, curve.source)
+    rows = rows_of(value, curve.source)
     x = curve.x0 + 7
     pieces = []
     for number, row in enumerate(rows):
@@ -240,33 +151,12 @@ def _label(value: Mapping[str, Any], curve: Curve, across: bool) -> Markup:
 def _written(parts: list[tuple[str, str]], x: float, y: float) -> Markup:
     spans = [tag("tspan", text, fill=colour(ink)) for text, ink in parts]
     return tag(
-        "text", *spans, x=f"{x:.1f}", y=f"{y:.1f}", font_size=_SMALL, stroke=colour("paper"), stroke_width=3,
+        "text", *spans, x=f"{x:.1f}", y=f"{y:.1f}", font_size=SMALL, stroke=colour("paper"), stroke_width=3,
         paint_order="stroke", stroke_linejoin="round",
     )  # fmt: skip
 
 
-def amount(array: Mapping[str, Any]) -> str:
-    """A single element itself, of others the norm; of whole numbers, such as labels, from where to where.
-
-    >>> amount({"shape": [2], "stats": {"norm": 5.0}}), amount({"shape": [1], "values": [-2.5]})
-    ('‖·‖ 5', '−2.5')
-    >>> amount({"shape": [2], "dtype": "int64", "stats": {"min": 0.0, "max": 9.0}})
-    '0 … 9'
-    """
-    if size_of(array) == 1:
-        element = array["values"]
-        while isinstance(element, list):
-            element = element[0]
-        return figure(element)
-    if size_of(array) == 0:
-        return "∅"
-    stats = array["stats"]
-    if not array.get("dtype", "float").startswith("float"):
-        return f"{figure(stats['min'])} … {figure(stats['max'])}"
-    return f"‖·‖ {figure(stats['norm'])}"
-
-
-def _node(node: Node, faces: Mapping[str, tuple[str, str]]) -> list[Markup | None]:
+def _node(node: Node, faces: Faces) -> list[Markup | None]:
     title, below = faces[node.item]
     leaf = node.item.startswith("value:")
     frame = tag(
@@ -284,13 +174,11 @@ def _node(node: Node, faces: Mapping[str, tuple[str, str]]) -> list[Markup | Non
         tag("title", title),
         frame,
         _centred(_cut(title, node.width - 12), node.x, node.y + (-2 if below else 4.5), 13, "ink"),
-        _centred(_cut(below, node.width - 10, _SMALL), node.x, node.y + 13, _SMALL, "quiet")
-        if below
-        else None,
+        _centred(_cut(below, node.width - 10, SMALL), node.x, node.y + 13, SMALL, "quiet") if below else None,
     ]
 
 
-def _container(node: Node, faces: Mapping[str, tuple[str, str]]) -> list[Markup | None]:
+def _container(node: Node, faces: Faces) -> list[Markup | None]:
     left, top = node.x - node.width / 2, node.y - node.height / 2
     return [
         tag(

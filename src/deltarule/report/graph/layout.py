@@ -7,37 +7,18 @@ no line crosses a node; what enters and leaves a container does so at points of 
 Items of a container: `step:5`, `box:2`, `value:3` (a leaf, or the loss), `way:3.4` (value 3 passing
 rank 4), `in:3` and `out:3` (value 3 at the border).
 
-Source of the method: Sugiyama, Tagawa & Toda 1981 (longest paths, way points, orders by barycentres).
+This file says what is in which container and reads what; ranks.py puts it in ranks and orders.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Sweeps over the ranks; more change next to nothing. Large containers get fewer.
-_SWEEPS = 8
-_MANY = 4000
-# Way points in a container, as a multiple of its items. Beyond it the lines that need most of them for one
-# user (a hidden state of each of 200 time steps that is stacked at the end) go straight to their ends.
-_WAYS_PER_ITEM = 4
+from deltarule.report.graph.ranks import Item, placed
 
 Graph = Mapping[str, Any]
-
-
-@dataclass(eq=False)
-class _Item:
-    """A place of a drawing, and what it reads: (item, value) pairs in the order of its inputs."""
-
-    name: str
-    order: float
-    reads: list[tuple[_Item, int]] = field(default_factory=list)
-    users: list[_Item] = field(default_factory=list)
-    rank: int = 0
-    place: int = 0
 
 
 def layout(graph: Graph) -> dict[str, list[dict[str, Any]]]:
@@ -55,7 +36,7 @@ def layout(graph: Graph) -> dict[str, list[dict[str, Any]]]:
     [('value:0', 0, []), ('step:0', 1, [[0, 0], [0, 0]]), ('value:1', 2, [[1, 1]])]
     """
     drawing = _Drawing(graph)
-    return {name: _placed(list(items.values())) for name, items in drawing.containers.items()}
+    return {name: placed(list(items.values())) for name, items in drawing.containers.items()}
 
 
 class _Drawing:
@@ -66,7 +47,7 @@ class _Drawing:
         self.boxes = {box["id"]: box for box in graph["boxes"]}
         self.values = {value["id"]: value for value in graph["values"]}
         self.loss = graph["loss"]
-        self.containers: dict[str, dict[str, _Item]] = {"": {}}
+        self.containers: dict[str, dict[str, Item]] = {"": {}}
         self._step_paths: dict[int, tuple[str, ...]] = {}
         self._group_of_box = self._groups_of_boxes()
         self._order: dict[str, float] = {}
@@ -116,10 +97,10 @@ class _Drawing:
             box = self.boxes[box]["parent"]
         return (*outer, *reversed(names))
 
-    def _item(self, path: tuple[str, ...], name: str) -> _Item:
+    def _item(self, path: tuple[str, ...], name: str) -> Item:
         items = self.containers.setdefault(path[-1] if path else "", {})
         if name not in items:
-            items[name] = _Item(name, self._order.get(name, 0.0))
+            items[name] = Item(name, self._order.get(name, 0.0))
         item = items[name]
         item.order = self._order.get(name, item.order)
         return item
@@ -139,7 +120,7 @@ class _Drawing:
             source = self._path_of_leaf(value, readers, uses)
         else:
             return
-        linked: set[tuple[_Item, _Item]] = set()
+        linked: set[tuple[Item, Item]] = set()
         for path, count in uses:
             self._lead(value, source, path, count, linked)
 
@@ -172,7 +153,7 @@ class _Drawing:
         source: tuple[str, ...],
         target: tuple[str, ...],
         count: int,
-        linked: set[tuple[_Item, _Item]],
+        linked: set[tuple[Item, Item]],
     ) -> None:
         """Draws a value from its source to one user: out of containers, across, and into containers."""
         level = min(_alike(source, target), len(source) - 1, len(target) - 1)
@@ -191,13 +172,11 @@ class _Drawing:
             lines = count if depth == len(target) - 1 and name.startswith("step:") else 1
             self._link(begin, end, value, lines, linked)
 
-    def _border(self, path: tuple[str, ...], name: str, order: float) -> _Item:
+    def _border(self, path: tuple[str, ...], name: str, order: float) -> Item:
         self._order[name] = order
         return self._item(path, name)
 
-    def _link(
-        self, begin: _Item, end: _Item, value: int, count: int, linked: set[tuple[_Item, _Item]]
-    ) -> None:
+    def _link(self, begin: Item, end: Item, value: int, count: int, linked: set[tuple[Item, Item]]) -> None:
         if (begin, end) not in linked:
             linked.add((begin, end))
             end.reads += [(begin, value)] * count
@@ -213,163 +192,3 @@ def _alike(one: Sequence[str], other: Sequence[str]) -> int:
     while count < min(len(one), len(other)) and one[count] == other[count]:
         count += 1
     return count
-
-
-# ---- ranks and orders
-
-
-def _placed(items: list[_Item]) -> list[dict[str, Any]]:
-    items.sort(key=lambda item: item.order)
-    for position, item in enumerate(items):
-        item.place = position
-    _rank(items)
-    items += _ways(items)
-    ranks = _ordered(items)
-    listed = [item for rank in ranks for item in rank]
-    number = {id(item): position for position, item in enumerate(listed)}
-    return [
-        {
-            "item": item.name,
-            "rank": item.rank,
-            "place": item.place,
-            "reads": [[number[id(source)], value] for source, value in item.reads],
-        }
-        for item in listed
-    ]
-
-
-def _rank(items: Sequence[_Item]) -> None:
-    """Longest path from the start; then what waits for a later user moves up to it.
-
-    A layer that is called again leads back to an earlier item: such a line has no say here.
-    """
-    before = {id(item): position for position, item in enumerate(items)}
-    first = 1 if any(item.name.startswith("in:") for item in items) else 0
-    for position, item in enumerate(items):
-        earlier = [source.rank + 1 for source, _ in item.reads if before[id(source)] < position]
-        item.rank = 0 if item.name.startswith("in:") else max(earlier, default=first)
-    for position in range(len(items) - 1, -1, -1):
-        item = items[position]
-        later = [user.rank for user in item.users if before[id(user)] > position]
-        kept = {source for source, _ in item.reads if len(source.users) == 1 and source.reads}
-        if later and (not kept or len(later) > len(kept)) and not item.name.startswith("in:"):
-            # Costs no longer lines: leaves follow, and those of values with other users are there anyway.
-            item.rank = max(item.rank, min(later) - 1)
-    last = max((item.rank for item in items if not item.name.startswith("out:")), default=0)
-    for item in items:
-        if item.name.startswith("out:"):
-            item.rank = last + 1
-
-
-def _ways(items: Sequence[_Item]) -> list[_Item]:
-    """Way points for lines over more than one rank, one for each value and rank."""
-    ways: dict[tuple[int, int, int], _Item] = {}
-    guided = _guided(items)
-
-    def reached(source: _Item, value: int, rank: int) -> _Item:
-        previous = source
-        for passed in range(source.rank + 1, rank):
-            key = (id(source), value, passed)
-            if key not in ways:
-                # One source may have two names for a value only at the border: there it has one.
-                way = _Item(f"way:{value}.{passed}", source.order, rank=passed, place=source.place)
-                way.reads.append((previous, value))
-                previous.users.append(way)
-                ways[key] = way
-            previous = ways[key]
-        return previous
-
-    for item in items:
-        for position, (source, value) in enumerate(item.reads):
-            if item.rank - source.rank > 1 and (id(source), value) in guided:
-                last = reached(source, value, item.rank)
-                item.reads[position] = (last, value)
-                if item in source.users:
-                    source.users.remove(item)
-                if item not in last.users:
-                    last.users.append(item)
-    return list(ways.values())
-
-
-def _guided(items: Sequence[_Item]) -> set[tuple[int, int]]:
-    """The lines, by source and value, that get way points: first those that many users share."""
-    spans: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for item in items:
-        for source, value in item.reads:
-            spans[id(source), value].append(item.rank - source.rank)
-    left = _WAYS_PER_ITEM * len(items) + 200
-    guided = set()
-    for key in sorted(spans, key=lambda key: max(spans[key]) / len(spans[key])):
-        left -= max(max(spans[key]) - 1, 0)
-        if left >= 0:
-            guided.add(key)
-    return guided
-
-
-def _ordered(items: Sequence[_Item]) -> list[list[_Item]]:
-    """The ranks, each in the order with the fewest crossings that the sweeps came upon."""
-    count = max((item.rank for item in items), default=-1) + 1
-    ranks: list[list[_Item]] = [[] for _ in range(count)]
-    for item in items:
-        ranks[item.rank].append(item)
-    for rank in ranks:
-        rank.sort(key=lambda item: item.place)
-    _number(ranks)
-    best, fewest = [list(rank) for rank in ranks], _crossings(ranks)
-    for sweep in range(_SWEEPS if len(items) < _MANY else 2):
-        if fewest == 0:
-            break
-        if sweep % 2 == 0:
-            for rank in ranks[1:]:
-                _sort(
-                    rank,
-                    [[source.place for source, _ in item.reads if source.rank < item.rank] for item in rank],
-                )
-        else:
-            for rank in reversed(ranks[:-1]):
-                _sort(rank, [[user.place for user in item.users if user.rank > item.rank] for item in rank])
-        crossings = _crossings(ranks)
-        if crossings < fewest:
-            best, fewest = [list(rank) for rank in ranks], crossings
-    _number(best)
-    return best
-
-
-def _sort(rank: list[_Item], neighbours: Sequence[Sequence[int]]) -> None:
-    """By the mean of neighbours' places. Items without neighbours keep theirs, and ties their order."""
-    centres = {
-        id(item): sum(places) / len(places) if places else float(item.place)
-        for item, places in zip(rank, neighbours, strict=True)
-    }
-    rank.sort(key=lambda item: (centres[id(item)], item.place))
-    for place, item in enumerate(rank):
-        item.place = place
-
-
-def _number(ranks: Iterable[list[_Item]]) -> None:
-    for rank in ranks:
-        for place, item in enumerate(rank):
-            item.place = place
-
-
-def _crossings(ranks: Sequence[Sequence[_Item]]) -> int:
-    """Pairs of lines between neighbouring ranks that cross: inversions, by a binary indexed tree."""
-    total = 0
-    for above, below in pairwise(ranks):
-        tree = [0] * (len(above) + 1)
-        seen = 0
-        for item in below:
-            ends = sorted(source.place for source, _ in item.reads if source.rank == item.rank - 1)
-            for end in ends:
-                position, not_crossing = end + 1, 0
-                while position > 0:
-                    not_crossing += tree[position]
-                    position -= position & -position
-                total += seen - not_crossing
-            for end in ends:
-                seen += 1
-                position = end + 1
-                while position <= len(above):
-                    tree[position] += 1
-                    position += position & -position
-    return total

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from deltarule.report.graph.drawing import Graph, amount, is_constant, size_of
+from deltarule.report.graph.faces import Graph, amount, is_constant, size_of
 from deltarule.report.numbers import shape_text
 from deltarule.report.words import Words
 

@@ -14,8 +14,10 @@ from deltarule.autodiff.tensor import Array
 # Elements up to which an array stands in full precision, as plain numbers.
 FEW = 64
 # float32 elements that all larger arrays of a page may hold together (4 bytes each, a third more as text).
-ROOM = 900_000
-_THUMB = 32
+ROOM = 600_000
+# Numbers in all thumbnails together, and rows and columns of one.
+_THUMBS = 300_000
+_LARGE_THUMB, _SMALL_THUMB = 32, 8
 _LARGEST = 8
 
 
@@ -34,6 +36,9 @@ class PageArrays:
             self._limit = size
         # Of several arrays of the limit's size some may find no room.
         self._room = ROOM
+        thumbs = sum(size > self._limit for size in sizes)
+        side = math.isqrt(_THUMBS // max(thumbs, 1))
+        self._thumb_side = min(max(side, _SMALL_THUMB), _LARGE_THUMB)
 
     def written(self, array: Array | None) -> dict[str, Any] | None:
         """One array as plain data, None for None."""
@@ -52,7 +57,7 @@ class PageArrays:
             data = np.ascontiguousarray(array, dtype="<f4").tobytes()
             record["data"] = base64.b64encode(data).decode()
         else:
-            record["thumb"] = _thumb(array)
+            record["thumb"] = _thumb(array, self._thumb_side)
             record["some"] = _largest(array)
         return record
 
@@ -83,11 +88,14 @@ def _stats(array: Array) -> dict[str, float | str | None]:
     }
 
 
-def _thumb(array: Array) -> dict[str, Any]:
-    """The array as a matrix, each cell the element of largest size in its part."""
+def _thumb(array: Array, side: int) -> dict[str, Any]:
+    """The array as a matrix, each cell the element of largest size in its part.
+
+    side   rows and columns at most
+    """
     matrix = np.nan_to_num(array.astype(np.float64).reshape(array.shape[0] if array.ndim > 1 else 1, -1))
     for axis in (0, 1):
-        parts = min(_THUMB, matrix.shape[axis])
+        parts = min(side, matrix.shape[axis])
         edges = np.linspace(0, matrix.shape[axis], parts + 1).astype(int)
         pieces = [matrix.take(range(start, stop), axis) for start, stop in pairwise(edges)]
         lines = []

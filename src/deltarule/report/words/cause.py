@@ -226,6 +226,25 @@ WORDS = {
         "从 {steps} 步序列的末尾进入该 {kind} 的梯度，每步乘以 {rate}，总共放大 {grown} 倍。循环权重的谱半径"
         "为 {radius}；大于 1 时梯度可能无限增长。",
     ),
+    "cause.title.overflows": (
+        "Values overflow: the weights of {layer} are too large",
+        "数值溢出：{layer} 的权重过大",
+    ),
+    "cause.why.overflows": (
+        "The loss or a gradient is NaN or infinite, although all weights and data are numbers. Weights of "
+        "size {weight_rms} are about {times} times the usual {usual_rms}. Updates that were too long make "
+        "them so.",
+        "权重和数据都是有限的数，但损失或梯度是 NaN 或无穷大。权重大小为 {weight_rms}，约为通常值 "
+        "{usual_rms} 的 {times} 倍。更新步长过大会造成这种情况。",
+    ),
+    "cause.title.loss_not_finite": ("The loss or its gradient is not a number", "损失或其梯度不是有限的数"),
+    "cause.why.loss_not_finite": (
+        "Weights and data are numbers, and the weights are of usual size, but the loss is {loss}, or a "
+        "gradient is NaN or infinite: some operation gives that, such as a logarithm, a root or a division "
+        "of 0.",
+        "权重和数据都是有限的数，权重大小也正常，但损失为 {loss}，或某个梯度是 NaN 或无穷大：由某个运算产"
+        "生，例如对 0 取对数、开方或除以 0。",
+    ),
     "cause.title.overconfident_start": ("The first outputs are far from uniform", "初始输出远离均匀分布"),
     "cause.why.overconfident_start": (
         "Before it has learned anything the network is sure of its answers: the first loss is {loss} where "

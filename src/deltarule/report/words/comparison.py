@@ -56,8 +56,8 @@ WORDS = {
     "comparison.ratio": ("first / last", "第一层 / 最后一层"),
     "comparison.time": ("Gradients through time", "沿时间的梯度"),
     "comparison.time_note": (
-        "The gradient that reaches each time step, and what is left of it on the way back: ‖∂s[t]/∂s[k]‖, where s "
-        "is the state h, of an LSTM h and c.",
+        "The gradient that reaches each time step, and what is left of it on the way back: ‖∂s[t]/∂s[k]‖, "
+        "where s is the state h, of an LSTM h and c.",
         "到达各时间步的梯度，以及反向传播时所保留的部分 ‖∂s[t]/∂s[k]‖，其中 s 为状态 h（LSTM 为 h 与 c）。",
     ),
     "comparison.time_chart": ("‖∂L/∂h[k]‖ at step {step} of the training", "训练第 {step} 步时的 ‖∂L/∂h[k]‖"),

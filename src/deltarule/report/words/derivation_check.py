@@ -236,8 +236,8 @@ WORDS = {
         "The gates' rows stand in the wrong order ({gates}).", "各门的行次序错误（{gates}）。",
     ),
     "derivation_check.says.wrong_gate": (
-        "With recurrent weights of zero, so that no gate's error reaches another, the rows of this gate alone "
-        "are wrong.",
+        "With recurrent weights of zero, so that no gate's error reaches another, the rows of this gate "
+        "alone are wrong.",
         "把循环权重置零，使各门的误差互不影响，这时只有这个门的行是错的。",
     ),
     "derivation_check.says.flipped": (

@@ -16,6 +16,15 @@ WORDS = {
         "schedule sets it, check its arguments.",
         "使用大于 0 的学习率：Adam 通常先试 0.001，SGD 先试 0.1。若由学习率调度器设定，请检查其参数。",
     ),
+    "remedy.start_again": (
+        "Start again from new weights, with a learning rate of a tenth; health of the new weights tells "
+        "more.",
+        "重新初始化权重，并用十分之一的学习率重新开始；对新权重再做诊断可以得到更多信息。",
+    ),
+    "remedy.find_operation": (
+        "Train one step: the error names the first operation that gives NaN or infinity.",
+        "训练一步：报错信息会指出最先产生 NaN 或无穷大的运算。",
+    ),
     "remedy.restore_weights": (
         "Load weights that were saved before they broke, or make {layer} anew.",
         "加载损坏之前保存的权重，或重新创建 {layer}。",

@@ -85,12 +85,15 @@ function sumAtBranch(step, value) {
   const numbers = shares.map((share) => elementAt(share.array, index));
   const total = elementAt(value.gradient, index);
   if (total === undefined || numbers.includes(undefined)) return null;
+  // Of this element: its shares may be others than those of the whole array.
+  const all = numbers.reduce((sum, each) => sum + Math.abs(each), 0);
   const written = shares.slice(0, 5);
   const left = symbolPiece(value, true, index.map(constantPiece));
   const pieces = written.map((share, at) => {
     const part = numberPiece(numbers[at], { grad: true, ref: `s${share.step}` });
     const shown = at && numbers[at] < 0 ? bracketed(part, PRODUCT) : part;
-    return { math: `<munder>${shown.math}<mtext class="under">${percent(share.share)}</mtext></munder>`, text: `${shown.text} (${percent(share.share)})` };
+    const ofAll = percent(all ? Math.abs(numbers[at]) / all : 0);
+    return { math: `<munder>${shown.math}<mtext class="under">${ofAll}</mtext></munder>`, text: `${shown.text} (${ofAll})` };
   });
   if (shares.length > 5) pieces.push({ math: `<mtext>… ${escaped(word("more", { count: shares.length - 5 }))}</mtext>`, text: `… ${word("more", { count: shares.length - 5 })}` });
   const answer = numberPiece(total, { grad: true, ref: `g${value.id}` });

@@ -6,18 +6,30 @@ const SIGNS_TO_BREAK_AT = /^[+−⊙×·]$/;
 const WIDE_SPACE = 1;
 // Too little room, in em, to be worth a break.
 const LEAST_ROOM = 8;
+// Rows that are broken in one formula, each of which is measured.
+const MOST_BREAKS = 20;
 // What may hold a sum that is broken; sums in indices and exponents are not.
 const HOLDERS = new Set(["math", "mrow", "mstyle", "mtable", "mtr", "mtd"]);
 
 // Breaks what of a formula is wider than a number of pixels.
 function fold(math, room) {
   const tried = new Set();
-  while (room > 0) {
+  while (room > 0 && tried.size < MOST_BREAKS) {
     const row = lineToBreak(math, math.getBoundingClientRect().left + room, tried);
     if (!row) return;
     tried.add(row);
     foldRow(row, math, room);
   }
+}
+
+// The formulas of a markup, broken on a bench that is apart from the page: measuring there lays out nothing else.
+function foldedOn(bench, markup, room) {
+  if (bench.style.width !== `${room}px`) bench.style.width = `${room}px`;
+  bench.innerHTML = markup;
+  for (const math of bench.children) fold(math, room);
+  const formulas = document.createDocumentFragment();
+  formulas.append(...bench.childNodes);
+  return formulas;
 }
 
 // The outermost row, not tried yet, that can be broken and is in a line that ends beyond a limit.

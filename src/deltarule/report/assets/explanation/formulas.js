@@ -7,10 +7,9 @@ const readers = new Map();
 function lazily(pane, fill) {
   const observer = new IntersectionObserver((entries) => {
     for (const entry of entries) {
-      if (!entry.isIntersecting) continue;
-      observer.unobserve(entry.target);
-      fill(entry.target);
+      if (entry.isIntersecting) observer.unobserve(entry.target);
     }
+    fill(entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target));
   }, { root: pane.closest(".scrolls"), rootMargin: "600px" });
   return observer;
 }
@@ -24,11 +23,12 @@ function buildFormulas(pane) {
     word(`form_${form}`));
   const forms = make("fieldset", { class: "forms" }, make("legend", { class: "heard" }, word("form")), choice("index"), choice("matrix"));
   const body = make("div", { class: "equations" });
+  const bench = make("div", { class: "bench", "aria-hidden": "true" });
   const waiting = new Map();
   const legendRows = [];
   const observer = lazily(pane, fill);
   const beginRoving = rove("formulas", pane, ".equation, .legend tr[data-ref]");
-  pane.append(make("div", { class: "bar" }, forms, checkedNote()), body, symbols());
+  pane.append(make("div", { class: "bar" }, forms, checkedNote()), body, symbols(), bench);
 
   function checkedNote() {
     const errors = data.equations.map((equation) => number(equation.error)).filter((error) => error !== null && error !== undefined);
@@ -69,15 +69,21 @@ function buildFormulas(pane) {
     return element;
   }
 
-  function fill(element) {
-    const equation = waiting.get(element);
-    if (!equation) return;
-    waiting.delete(element);
-    const holder = element.querySelector(".math");
-    holder.innerHTML = equation[state.form] ?? equation.index;
-    for (const math of holder.children) fold(math, holder.clientWidth);
-    linkInside("formulas", holder);
-    if (state.pinned || state.pointed) lightUp();
+  // Sets the formulas of rows: first all is measured, then broken on the bench, then put in its place, as each
+  // change between two measures would have thousands of rows laid out again.
+  function fill(rows) {
+    const fresh = rows.filter((row) => waiting.has(row)).map((row) => ({ row, holder: row.querySelector(".math") }));
+    for (const each of fresh) each.room = each.holder.clientWidth;
+    for (const each of fresh) {
+      const equation = waiting.get(each.row);
+      each.formulas = foldedOn(bench, equation[state.form] ?? equation.index, each.room);
+      waiting.delete(each.row);
+    }
+    for (const { holder, formulas } of fresh) {
+      holder.replaceChildren(formulas);
+      linkInside("formulas", holder);
+    }
+    if (fresh.length && (state.pinned || state.pointed)) lightUp();
   }
 
   function badge(equation) {
@@ -114,20 +120,15 @@ function buildFormulas(pane) {
   }).observe(pane);
 
   when("opened", render);
-  when("print", () => [...waiting.keys()].forEach(fill));
+  when("print", () => fill([...waiting.keys()]));
   when("stepped", (now) => {
     for (const each of body.querySelectorAll(".equation.now")) each.classList.remove("now");
     if (!now?.step) return;
     const kinds = now.kind === "forward" ? now.step.forward : now.step.backward;
-    let first = true;
-    for (const id of kinds) {
-      const element = body.querySelector(`[data-equation="${id}"]`);
-      if (!element) continue;
-      fill(element);
-      element.classList.add("now");
-      if (first) scrollInto(element);
-      first = false;
-    }
+    const rows = kinds.map((id) => body.querySelector(`[data-equation="${id}"]`)).filter(Boolean);
+    fill(rows);
+    for (const row of rows) row.classList.add("now");
+    if (rows.length) scrollInto(rows[0]);
   });
   listenTo(pane, "formulas");
   render();

@@ -187,7 +187,7 @@ function buildNumbers(pane) {
 
   // ---- everything
 
-  const observer = lazily(pane, (element) => element.fill?.());
+  const observer = lazily(pane, (rows) => rows.forEach((row) => row.fill()));
   function showListing() {
     unlinkAll("numbers");
     observer.disconnect();

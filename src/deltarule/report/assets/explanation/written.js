@@ -115,6 +115,25 @@ function symbolPiece(value, grad, indices) {
   return piece(`<mrow data-ref="${ref}">${fractionOf(lowered(own, below))}</mrow>`, text);
 }
 
+// A sum of which the first terms are written and the others counted.
+function shortened(terms, count, join = WRITERS.add) {
+  if (count > terms.length) {
+    const note = word("more", { count: count - terms.length });
+    terms.push(piece(`<mrow><mo>…</mo><mtext>&#160;(${escaped(note)})</mtext></mrow>`, `… (${note})`));
+  }
+  return terms.length === 1 ? terms[0] : join(...terms);
+}
+
+const writtenOf = (count) => (count <= TERMS_WRITTEN + 2 ? count : TERMS_WRITTEN);
+
+// What is added one after the other, as the gradient of a weight over many time steps.
+const termsOf = (node) => (node.f === "add" ? node.a.flatMap(termsOf) : [node]);
+
+function sumOf(node, write) {
+  const terms = termsOf(node);
+  return shortened(terms.slice(0, writtenOf(terms.length)).map(write), terms.length);
+}
+
 // A formula's tree in symbols: indices that are known are filled in, running ones keep their letters.
 function inSymbols(node, at) {
   if (node.n !== undefined) return constantPiece(number(node.n));
@@ -137,6 +156,7 @@ function inSymbols(node, at) {
     const table = `<mtable>${row(chosen.math, condition.math)}${row(otherwise.math, `<mtext>${escaped(word("otherwise"))}</mtext>`)}</mtable>`;
     return piece(`<mrow><mo>{</mo>${table}</mrow>`, `${chosen.text} [${condition.text}] / ${otherwise.text}`);
   }
+  if (node.f === "add") return sumOf(node, (each) => inSymbols(each, at));
   if (node.f !== undefined) return (WRITERS[node.f] ?? called(node.f))(...node.a.map((each) => inSymbols(each, at)));
   const inner = { ...at };
   for (const [name] of node.over) delete inner[name];
@@ -169,6 +189,7 @@ function inNumbers(node, at, depth = 0) {
   }
   if (node.f === "where") return inNumbers(node.a[evaluate(node.a[0], at) ? 1 : 2], at, depth);
   if (WRITERS[node.f] && /^(not_)?(equal|less|greater)/.test(node.f)) return constantPiece(evaluate(node, at));
+  if (node.f === "add") return sumOf(node, (each) => inNumbers(each, at, depth + 1));
   if (node.f !== undefined) return (WRITERS[node.f] ?? called(node.f))(...node.a.map((each) => inNumbers(each, at, depth + 1)));
   if (depth > 2) return numberPiece(evaluate(node, at));
   return termsWritten(node, at, depth);
@@ -176,19 +197,15 @@ function inNumbers(node, at, depth = 0) {
 
 function termsWritten(node, at, depth) {
   const count = node.over.reduce((product, [, extent]) => product * extent, 1);
-  const written = count <= TERMS_WRITTEN + 2 ? count : TERMS_WRITTEN;
+  const written = writtenOf(count);
   const parts = [];
   for (const inner of everyIndex(node.over, at)) {
     if (parts.length === written) break;
     parts.push(inNumbers(node.b, { ...inner }, depth + 2));
   }
-  if (count > written) {
-    const note = word("more", { count: count - written });
-    parts.push(piece(`<mrow><mo>…</mo><mtext>&#160;(${escaped(note)})</mtext></mrow>`, `… (${note})`));
-  }
-  if (node.r === "max" || node.r === "min") return called(node.r)(...parts);
-  if (parts.length < 2) return parts[0] ?? constantPiece(node.r === "prod" ? 1 : 0);
-  return WRITERS[node.r === "prod" ? "multiply" : "add"](...parts);
+  if (node.r === "max" || node.r === "min") return shortened(parts, count, called(node.r));
+  if (!parts.length) return constantPiece(node.r === "prod" ? 1 : 0);
+  return shortened(parts, count, node.r === "prod" ? WRITERS.multiply : WRITERS.add);
 }
 
 // What is equal, one after the other; a narrow window breaks the line before an equals sign.
