@@ -27,11 +27,10 @@ from deltarule.autodiff.formula.rewriting import (
     read_by,
     reindexed,
     renamed,
-    simplified,
     size,
     with_distinct_indices,
-    without_broadcasts,
 )
+from deltarule.autodiff.formula.simplifying import simplified, without_broadcasts
 
 i, j, k = Index("i", 2), Index("j", 2), Index("k", 2)
 a, b, x, y = (Symbol(name, 2) for name in "abxy")
@@ -61,6 +60,11 @@ def value_of(equation: Equation) -> np.ndarray:
         (where(Number(1), a, b), "a"),
         (where(Number(0), a, b), "b"),
         (a[i, j] + 0, "a_{ij}"),
+        ((2 * a) / 2, "a"),
+        (Sum(Number(3), i, j) * a, r"12 \, a"),
+        (a + (-b - a), "a - b - a"),
+        (a + -0.0, "a"),
+        (a - Number(-0.0), "a - 0"),
     ],
 )
 def test_what_a_person_would_leave_out(before, after):
@@ -102,6 +106,14 @@ def test_what_is_read_beyond_its_edge_stays():
     inner = Equation(x[i, j], 2 * a[i, j])
     outer = Equation(y[i, j], x.at((i - 1, j), outside=0.0))
     assert inlined(outer, inner) is None
+
+
+def test_another_name_for_an_array_is_read_beyond_its_edge_too():
+    joined = inlined(Equation(y[i, j], x.at((i - 1, j), outside=0.0)), Equation(x[i, j], a[i, j]))
+    assert joined is not None
+    assert np.array_equal(value_of(joined), [[0.0, 0.0], ARRAYS["a"][0]])
+    # Transposed it is more than another name.
+    assert inlined(Equation(y[i, j], x.at((i - 1, j), outside=0.0)), Equation(x[i, j], a[j, i])) is None
 
 
 def test_sums_get_letters_of_their_own():

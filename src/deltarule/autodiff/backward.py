@@ -322,8 +322,8 @@ def require_graph(tensor: Tensor, who: str) -> None:
         raise GraphError(
             who,
             "this tensor needs no gradient: nothing it was computed from has requires_grad=True, or it was "
-            "computed under no_grad",
-            "Make its inputs with requires_grad=True.",
+            "computed under no_grad or by a compiled function",
+            "Make its inputs with requires_grad=True, or call the function itself.",
         )
 
 

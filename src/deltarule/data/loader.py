@@ -111,7 +111,7 @@ class DataLoader(EpochState):
 
     def __init__(
         self,
-        data: Part | tuple[np.ndarray, np.ndarray],
+        data: Part | tuple[np.ndarray, np.ndarray] | list[Any],
         batch_size: int | None = 32,
         shuffle: bool = True,
         seed: int = 0,

@@ -60,7 +60,8 @@ def _numbers(**values: Any) -> dict[str, Tensor]:
 
 def _random(generator: np.random.Generator, *shape: int, scale: float = 0.5) -> np.ndarray:
     """Numbers of two decimals, which can be followed by hand."""
-    return np.round(generator.normal(0, scale, shape), 2)
+    # Adding 0 makes -0 to 0.
+    return np.round(generator.normal(0, scale, shape), 2) + 0.0
 
 
 def _graph() -> Explanation:

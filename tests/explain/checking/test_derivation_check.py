@@ -49,6 +49,8 @@ def mlp_backward(mistake=""):
         grad_w1 = delta1.T @ x
         if mistake == "last":
             grad_w1 = np.outer(delta1[-1], x[-1])
+        if mistake == "unactivated":
+            hidden = x @ w1.T + b1
         return (
             delta1 @ w1, grad_w1, delta1.sum(0), delta2.T @ hidden,
             delta2.mean(0) if mistake == "bias" else delta2.sum(0),
@@ -76,13 +78,17 @@ def convolution_backward(mistake=""):
         grad_x, grad_weight = np.zeros_like(x), np.zeros_like(weight)
         rows, columns = weight.shape[2:]
         own = weight.swapaxes(-1, -2) if mistake == "transposed" else weight
+        own = weight[:, :, ::-1, ::-1] if mistake == "rotated" else own
         for i in range(upstream.shape[2]):
             for j in range(upstream.shape[3]):
                 patch = x[:, :, i : i + rows, j : j + columns]
-                grad_weight += np.einsum("no,ncuv->ocuv", upstream[:, :, i, j], patch)
+                part = np.einsum("no,ncuv->ocuv", upstream[:, :, i, j], patch)
+                grad_weight = part + (0 if mistake == "overwritten" else grad_weight)
                 grad_x[:, :, i : i + rows, j : j + columns] += np.einsum(
                     "no,ocuv->ncuv", upstream[:, :, i, j], own
                 )
+        if mistake == "rotated result":
+            grad_weight = grad_weight[:, :, ::-1, ::-1]
         return grad_x, grad_weight / (len(x) if mistake == "mean" else 1)
 
     return backward
@@ -118,6 +124,12 @@ def normalised(x):
 
 def normalised_as_if_constant(upstream, x):
     return upstream / np.sqrt(x.var(0) + 1e-5)
+
+
+def layer_norm_backward(upstream, x):
+    deviation = np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+    hat = (x - x.mean(-1, keepdims=True)) / deviation
+    return (upstream - hat * (upstream * hat).mean(-1, keepdims=True)) / deviation
 
 
 def lstm(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh):
@@ -158,6 +170,9 @@ def lstm_backward(mistake="", at=None):
             dg = dc * i * (g * (1 - g) if wrong("candidate slope") else 1 - g**2)
             do = dh * (1 if wrong("output tanh") else squashed) * o * (1 - o)
             do = -do if wrong("output sign") else do
+            do = 0 * do if wrong("output lost") else do
+            do = do * np.cos(o) if wrong("output odd") else do
+            dg = dc * f * (1 - g**2) if wrong("candidate gate") else dg
             order = [df, di, dg, do] if wrong("swapped") else [di, df, dg, do]
             delta = np.concatenate(order, axis=1)
             grads[0][:, t] = delta @ weight_ih
@@ -197,6 +212,8 @@ def gru_backward(mistake=""):
             dn = dh * (1 - z) * (1 - n**2)
             if mistake == "candidate slope":
                 dn = dh * (1 - z)
+            if mistake == "update gate itself":
+                dn = dh * z * (1 - n**2)
             dz = dh * (n - states[t] if mistake == "update sign" else states[t] - n) * z * (1 - z)
             dr_ = dn * recalled * r * (1 - r)
             delta_i = np.concatenate([dr_, dz, dn], axis=1)
@@ -343,6 +360,41 @@ WRONG = {
     "normalisation: statistics as constants": (
         normalised, normalised_as_if_constant, (numbers(5, 3),), "constant", {"operation": "mean"},
     ),
+    "softmax: sum over the rows": (
+        dr.softmax, lambda g, y: y * (g - (g * y).sum(0, keepdims=True)), (numbers(4, 4),), "wrong_axis", {},
+    ),
+    "linear: bias summed over its own axis": (
+        dr.linear, lambda g, x, w, b: (g @ w, g.T @ x, g.sum(1)), (X, W, B), "wrong_axis",
+        {"terms": ("bias",)},
+    ),
+    "cross-entropy: slope of the output besides": (
+        lambda z: dr.cross_entropy(z, LABELS),
+        lambda z: (p := softmax(z)) * (1 - p) * (p - np.eye(3)[LABELS]) / 5, (numbers(5, 3),),
+        "extra_factor", {},
+    ),
+    "MLP: input of the activation for its output": (
+        mlp, mlp_backward("unactivated"), MLP, "wrong_operand", {"operation": "linear", "terms": ("w2",)},
+    ),
+    "layer norm: mean lost": (
+        lambda x: dr.layer_norm(x, (4,)), layer_norm_backward, (X,), "missing_summand", {"terms": ("x",)},
+    ),
+    "logarithm: times for over": (dr.log, lambda g, x: g * x, (np.abs(X) + 0.1,), "wrong_operand", {}),
+    "power: exponent lost": (lambda x: x**3, lambda g, x: 3 * g * x, (X,), "missing_function", {}),
+    "root: factor 2, on numbers that are positive": (
+        dr.sqrt, lambda g, x: g / np.sqrt(x), (np.abs(X) + 0.1,), "factor", {"extent": ""},
+    ),
+    "convolution: kernel rotated": (
+        convolved, convolution_backward("rotated"), (numbers(2, 2, 4, 5), numbers(3, 2, 2, 2)),
+        "flipped", {"terms": ("x",)},
+    ),
+    "convolution: result rotated": (
+        convolved, convolution_backward("rotated result"), (numbers(2, 2, 4, 5), numbers(3, 2, 2, 2)),
+        "flipped", {"terms": ("weight",)},
+    ),
+    "convolution: overwritten in the loop": (
+        convolved, convolution_backward("overwritten"), (numbers(2, 2, 4, 5), numbers(3, 2, 2, 2)),
+        "last_only", {"terms": ("weight",)},
+    ),
     "RNN: mean over time": (
         rnn, lambda g, x, *rest: [
             part / x.shape[1] if place == 2 else part
@@ -371,6 +423,7 @@ WRONG = {
     "GRU: candidate's slope lost": (
         gru, gru_backward("candidate slope"), GRU, "missing_factor", {"gate": "n"},
     ),
+    "GRU: z for 1 − z": (gru, gru_backward("update gate itself"), GRU, "wrong_operand", {"gate": "n"}),
     "GRU: update gate's sign": (gru, gru_backward("update sign"), GRU, "sign", {"gate": "z"}),
     "GRU: reset gate lost": (gru, gru_backward("reset"), GRU, "missing_factor", {"gate": "n"}),
     "GRU: direct path lost": (gru, gru_backward("direct"), GRU, "missing_summand", {"operation": "gru"}),
@@ -401,6 +454,13 @@ WRONG = {
     ),
     "LSTM: candidate at the last step": (
         lstm, lstm_backward("candidate slope", 2), LSTM, "wrong_slope", {"gate": "g", "step": 2},
+    ),
+    "LSTM: another gate's factor at step 1": (
+        lstm, lstm_backward("candidate gate", 1), LSTM, "wrong_operand", {"gate": "g", "step": 1},
+    ),
+    "LSTM: output gate without an error": (lstm, lstm_backward("output lost"), LSTM, "zero", {"gate": "o"}),
+    "LSTM: output gate without an error at step 2": (
+        lstm, lstm_backward("output lost", 2), LSTM, "zero", {"gate": "o", "step": 2},
     ),
     "LSTM: loop stops early": (lstm, lstm_backward("stops"), LSTM, "skipped_step", {"step": 0}),
 }  # fmt: skip
@@ -667,6 +727,67 @@ def _two_mistakes(upstream, x, h0, c0, weight_ih, weight_hh, bias):
         grads[3] += delta.sum(0)
         dh, dc = delta @ weight_hh, dc * f
     return grads[0], dh, dc, grads[1], grads[2], grads[3], grads[3]
+
+
+def test_mistakes_are_named_together_and_once_each():
+    def backward(x, w1, b1, w2, b2):
+        """1/N and the slope are lost, and a gradient is transposed."""
+        hidden = np.tanh(x @ w1.T + b1)
+        delta2 = softmax(hidden @ w2.T + b2) - np.eye(len(w2))[LABELS[: len(x)]]
+        delta1 = delta2 @ w2
+        return delta1 @ w1, x.T @ delta1, delta1.sum(0), delta2.T @ hidden, delta2.sum(0)
+
+    check = check_derivation(mlp, backward, *MLP)
+    found = {(cause.kind, cause.place.operation): cause.terms for cause in check.causes}
+    assert found == {
+        ("missing_factor", "cross_entropy"): ("x", "w1", "b1", "w2", "b2"),
+        ("missing_factor", "tanh"): ("x", "w1", "b1"),
+        ("transposed", ""): ("w1",),
+    }
+
+
+def test_a_mistake_in_the_pass_and_one_besides():
+    def backward(x, w1, b1, w2, b2):
+        return [-each for each in mlp_backward("slope")(x, w1, b1, w2, b2)]
+
+    check = check_derivation(mlp, backward, *MLP)
+    assert {(cause.kind, len(cause.terms)) for cause in check.causes} == {("sign", 5), ("missing_factor", 3)}
+
+
+@pytest.mark.parametrize("at", [None, 1])
+def test_the_gate_at_fault_is_named_where_no_simple_mistake_explains_it(at):
+    check = check_derivation(lstm, lstm_backward("output odd", at), *LSTM, patience=0.5)
+    (cause,) = check.causes
+    assert (cause.kind, cause.place.gate, cause.place.step) == ("wrong_gate", "o", at)
+    assert check["weight_hh"].pattern is not None
+    assert "gate o" in check.text() and "门 o" in check.text(language="zh")
+
+
+def test_a_number_that_stands_for_a_size():
+    # The 5 of the loss does not change with the number of samples: smaller arrays prove nothing then.
+    def loss(x, w, b):
+        return dr.sum(dr.square(dr.linear(x, w, b))) / 5.0
+
+    def backward(x, w, b):
+        delta = 2 * (x @ w.T + b) / len(x)
+        return delta @ w, delta.T @ x, delta
+
+    check = check_derivation(loss, backward, X, W, B)
+    assert [(cause.kind, cause.terms) for cause in check.causes] == [("missing_sum", ("b",))]
+
+
+def test_lists_of_numbers_are_arrays():
+    assert check_derivation(dr.tanh, lambda g, y: (g * (1 - y**2)).tolist(), X).right
+
+
+def test_a_claim_without_a_gradient():
+    with pytest.raises(ArgumentError, match="the claim has no gradient"):
+        check_derivation(dr.tanh, {}, X)
+
+
+def test_infinite_claims_are_wrong_without_a_warning():
+    check = check_derivation(dr.tanh, lambda g, x: np.full(x.shape, np.inf), X)
+    assert check["x"].status == "wrong" and check["x"].pattern.correlation is None
 
 
 def test_blocks_and_steps_say_which_gates_and_times_are_wrong():

@@ -87,6 +87,40 @@ def test_sums_over_indices():
     assert check.causes[0].kind == "extra_factor" and check.causes[0].terms == ("weight",)
 
 
+def test_functions_and_derivatives():
+    sympy = pytest.importorskip("sympy", reason="SymPy is not installed")
+    x, g = sympy.symbols("x dy")
+    for claim in (sympy.sech(x) ** 2, 1 / sympy.cosh(x) ** 2, sympy.Derivative(sympy.tanh(x), x)):
+        assert check_derivation(dr.tanh, {"x": g * claim}, X).right
+    assert check_derivation(dr.tanh, sympy.Eq(sympy.Symbol("dx"), g * (1 - sympy.tanh(x) ** 2)), X).right
+
+
+def test_matrices_that_are_written_out():
+    sympy = pytest.importorskip("sympy", reason="SymPy is not installed")
+
+    def squared_error(W, x, t):
+        return 0.5 * dr.sum((W @ x - t) ** 2)
+
+    w, x, t = (
+        sympy.MatrixSymbol(name, *size) for name, size in (("W", (2, 3)), ("x", (3, 1)), ("t", (2, 1)))
+    )
+    rest = (w * x - t).as_explicit()
+    loss = (rest.T * rest)[0] / 2
+    derived = {
+        "W": sympy.Matrix(2, 3, lambda row, column: sympy.diff(loss, w[row, column])),
+        "x": sympy.Matrix(3, 1, lambda row, _: sympy.diff(loss, x[row, 0])),
+    }
+    given = (W, X[:1].T, X[1:3, :1])
+    assert check_derivation(squared_error, derived, *given).right
+    check = check_derivation(squared_error, {**derived, "x": -derived["x"]}, *given)
+    assert [(cause.kind, cause.terms) for cause in check.causes] == [("sign", ("x",))]
+    g = sympy.MatrixSymbol("dy", 4, 2)
+    for ones in (sympy.ones(4, 1), sympy.OneMatrix(4, 1)):
+        assert check_derivation(dr.linear, {"bias": g.T * ones}, X, W, np.zeros(2)).right
+    with pytest.raises(ArgumentError, match="the SymPy expression uses 'q'"):
+        check_derivation(squared_error, {"W": sympy.Matrix([[sympy.Symbol("q")]])}, *given)
+
+
 def test_what_has_no_counterpart_is_named():
     sympy = pytest.importorskip("sympy", reason="SymPy is not installed")
     with pytest.raises(ArgumentError, match="no meaning for gamma"):

@@ -116,6 +116,30 @@ def test_the_delta_recursion_of_a_network():
     assert r"\delta^{(2)} \, W^{(2)}" in written[2]
 
 
+def test_a_gradient_that_is_another_one_needs_no_name():
+    """Behind a residual sum the gradient of the inner layer is that of the sum."""
+    layers = [dr.nn.Conv2d(1, 1, 3, padding=1).astype("float64") for _ in range(2)]
+    x = numbers(1, 1, 4, 4, requires_grad=False)
+    derivation = derive((dr.relu(x + layers[1](dr.relu(layers[0](x)))) ** 2).sum())
+    assert [each.defines for each in derivation.errors] == [("delta2",), ("delta1",)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_that_cancel_are_zero_but_for_rounding(dtype):
+    explanation = dr.explain(dr.softmax(numbers(4, 3).astype(dtype), axis=1).sum())
+    assert explanation.largest_error < (1e-6 if dtype == "float64" else 1e-3)
+
+
+@pytest.mark.skipif(
+    np.finfo(np.longdouble).maxexp == np.finfo(np.float64).maxexp, reason="no wider numbers on this platform"
+)
+def test_logits_of_a_network_that_diverged():
+    """exp(1000) overflows when it is computed as it stands there."""
+    logits = dr.tensor([[1000.0, -900.0, 0.0], [20.0, 800.0, 790.0]], dtype="float64", requires_grad=True)
+    explanation = dr.explain(dr.cross_entropy(logits, dr.tensor([1, 1])) + dr.softmax(logits, axis=1)[0, 0])
+    assert explanation.derivation.largest_error < 1e-6
+
+
 def test_softmax_with_cross_entropy_is_p_minus_y():
     derivation = dr.explain.example("softmax-cross-entropy").derivation
     (statement,) = derivation.gradients

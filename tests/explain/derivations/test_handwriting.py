@@ -7,6 +7,7 @@ import pytest
 from deltarule.autodiff.formula.expression import Equation, Index, Loop, Symbol, array_function
 from deltarule.autodiff.formula.latex import latex_lines
 from deltarule.explain.derivations.handwriting import handwritten
+from deltarule.operations.slicing import KeyText
 
 delta, x = Symbol("d", 3), Symbol("x", 3)
 SHAPES = {"d": (4, 2, 5), "x": (2, 4, 3), "r": (6, 3), "v": (3,)}
@@ -15,6 +16,10 @@ SHAPES = {"d": (4, 2, 5), "x": (2, 4, 3), "r": (6, 3), "v": (3,)}
 def shown(right, shapes=None):
     line = handwritten(Equation(Symbol("y"), right), SHAPES if shapes is None else shapes)
     return latex_lines([line], matrix=True)[0].removeprefix("Y = ")
+
+
+def _slice(*key):
+    return array_function("slice", delta, key=KeyText(key))
 
 
 @pytest.mark.parametrize(
@@ -35,6 +40,10 @@ def shown(right, shapes=None):
             r"\operatorname{sum}_{1}\left(R\right)",
         ),
         (array_function("max", Symbol("r", 2), axis=-1), r"\operatorname{max}_{1}\left(R\right)"),
+        (array_function("broadcast_to", 1.0, shape=(2, 3)), "1"),
+        (_slice(slice(0, 4), slice(1, 2), slice(0, 5)), r"{D}_{\left[:, 1:2\right]}"),
+        (_slice(slice(0, 4), None, 1, slice(4, None, -1)), r"{D}_{\left[:, None, 1, 4::-1\right]}"),
+        (_slice(slice(0, 4), slice(0, 2), slice(0, 5)), "D"),
         (
             array_function("sum", delta.T @ array_function("time_first", x), axis=0),
             r"\sum_{t} {D}_{t}^{\mathsf{T}} \, {X}_{t}",

@@ -146,6 +146,18 @@ def test_letters_of_a_network():
     assert notation.gradient(next(iter(notation.deltas))) == "delta1"
 
 
+def test_what_follows_a_normalised_layer_is_its_output():
+    model = dr.nn.Sequential(dr.nn.Linear(2, 3), dr.nn.LayerNorm(3), dr.nn.ReLU())
+    notation = Notation(Trace(model(dr.ones((1, 2))).sum()))
+    assert {"a", "n", "h"} <= {sign.identifier for sign in notation.signs.values()}
+
+
+def test_an_input_of_one_element_is_an_input():
+    notation = Notation(Trace(dr.tanh(dr.nn.Linear(1, 3)(dr.ones((1, 1))) * 2.0).sum()))
+    roles = {sign.identifier: sign.role for sign in notation.signs.values()}
+    assert roles["x"] == "input" and roles["k"] == "constant"
+
+
 def test_one_layer_has_no_number():
     notation = Notation(Trace(dr.tanh(dr.nn.Linear(2, 3)(dr.ones((1, 2)))).sum()))
     assert {"W", "b", "a", "h"} <= {sign.identifier for sign in notation.signs.values()}

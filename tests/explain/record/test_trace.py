@@ -141,3 +141,9 @@ def test_labels():
     assert trace.named("weight").kind == "parameter"
     with pytest.raises(KeyError):
         trace.named("nothing")
+
+
+def test_a_name_that_was_taken_away_is_none():
+    x = dr.tensor(2.0, requires_grad=True)
+    x.name = None  # type: ignore[assignment]
+    assert Trace(x * x).values[0].label == ""

@@ -192,5 +192,5 @@ def test_what_cannot_be_answered_says_so():
         paths(loss, x, width=0)
     with pytest.raises(ArgumentError, match="expected a tensor of the graph, got str"):
         paths(loss, "x")
-    with pytest.raises(ArgumentError, match="open: there is no lstm in the graph"):
+    with pytest.raises(ArgumentError, match="open: there is no 'lstm' in the graph"):
         paths(loss, x, open=["lstm"])

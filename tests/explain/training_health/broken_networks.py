@@ -311,6 +311,30 @@ def saturating_inputs(seed: int) -> Setup:
     return Setup(model, 60 * inputs, classes, entropy, dr.optim.SGD(model.parameters(), lr=1.0))
 
 
+@register(BROKEN, "overflows", "2")
+def exponents_too_large(seed: int) -> Setup:
+    # As a training left it that went too fast: seen without its past.
+    inputs, values = line(seed)
+    model = stack(6, 16, 1)
+    scale(model[2].weight, 1e5)
+
+    def loss(output, targets):
+        return (dr.exp(output) - targets * output).mean()
+
+    return Setup(model, inputs, np.exp(values), loss, _adam(model), updates=0)
+
+
+@register(BROKEN, "loss_not_finite", "")
+def logarithm_of_negative_numbers(seed: int) -> Setup:
+    inputs, values = line(seed)
+    model = stack(6, 16, 1)
+
+    def loss(output, targets):
+        return ((dr.log(output) - targets) ** 2).mean()
+
+    return Setup(model, inputs, values, loss, _adam(model), updates=0)
+
+
 @register(BROKEN, "dead_units", "0")
 def dead_by_bias(seed: int) -> Setup:
     model = stack(64, 32, 10)

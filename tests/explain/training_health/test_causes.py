@@ -13,6 +13,7 @@ import deltarule as dr
 from deltarule.errors import ArgumentError
 from deltarule.explain.training_health.causes import CAUSES, REMEDIES, Finding, Remedy, findings
 from deltarule.explain.training_health.causes.best_step import best_factor
+from deltarule.explain.training_health.causes.course import Course
 from deltarule.explain.training_health.causes.finding import severity
 from deltarule.explain.training_health.causes.precedence import without_consequences
 from deltarule.explain.training_health.label_information import label_information
@@ -198,6 +199,46 @@ def test_the_learning_rate_is_too_high_by_about(name, best, times):
     assert findings(history(Network("cured", "", cured))) == []
 
 
+def with_losses(looks, *losses: float) -> list[Vitals]:
+    """The measurements with other losses."""
+    return [
+        replace(each, loss=loss, quiet_loss=loss, training_loss=None)
+        for each, loss in zip(looks, losses, strict=True)
+    ]
+
+
+def test_a_single_look_at_what_has_learned_does_not_ask_for_longer_steps():
+    (look,) = with_losses(seen("adam_a_thousand_times_too_slow")[-1:], 2.3)
+    assert causes([look]) == ["learning_rate_too_low"]
+    # At the end of a training gradients and updates are small.
+    step = replace(look.optimizer, losses=tuple(0.04 * each for each in look.optimizer.losses))
+    assert causes([replace(look, loss=0.1, quiet_loss=0.1, optimizer=step)]) == []
+
+
+@pytest.mark.parametrize(("end", "expected"), [(1.7, ["learning_rate_too_high"]), (0.4, [])])
+def test_a_loss_that_was_thrown_up_and_stays_high_went_too_fast(end, expected):
+    # One that comes down again has found a flatter place.
+    assert causes(with_losses(seen("relu_digits"), 2.3, 2.2, 7.0, 4.0, end)) == expected
+
+
+def test_a_loss_has_fallen_where_that_of_many_batches_has():
+    looks = with_losses(seen("relu_digits"), 2.3, 2.2, 2.1, 2.0, 1.7)
+    assert Course(looks).falls
+    told = replace(looks[-1], training_loss=2.25)
+    assert not Course([*looks[:-1], told]).falls
+    # Half of it is dropout's, which the loss without it does not have.
+    assert Course([*looks[:-1], replace(told, loss=3.4, training_loss=3.4)]).falls
+
+
+@pytest.mark.parametrize(
+    ("grown", "end", "expected"), [(100.0, 0.69, ["recurrence_explodes"]), (100.0, 0.2, []), (9.0, 0.69, [])]
+)
+def test_a_recurrence_that_explodes_a_little_is_named_where_the_training_fails(grown, end, expected):
+    looks = with_losses(seen("mean_over_time"), 0.7, 0.69, 0.69, 0.69, end)
+    layers = [replace(each, weight_radius=1.5, remains=grown) for each in looks[0].recurrent]
+    assert causes([replace(looks[0], recurrent=tuple(layers)), *looks[1:]]) == expected
+
+
 def test_a_learning_rate_that_is_too_high_explains_the_units_that_it_kills():
     looks = seen("steps_too_long")
     assert max(unit.dead for unit in looks[-1].units) > 0.8
@@ -285,6 +326,24 @@ def test_inputs_of_the_size_of_raw_digits_are_borne():
     inputs, classes = digits(200)
     raw = (8 + 4 * inputs).clip(0, 16)
     assert "inputs_not_standardised" not in causes([measured(stack(64, 32, 10), raw, classes)])
+
+
+class _OfBytes(dr.nn.Module):
+    """Takes raw pixels, and scales them itself."""
+
+    def __init__(self):
+        self.layer = dr.nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.layer((x - 127.5) / 64)
+
+
+def test_inputs_that_the_network_scales_itself_are_no_fault():
+    dr.manual_seed(0)
+    inputs, classes = digits(200)
+    pixels = (127 + 60 * inputs).clip(0, 255).astype(np.uint8)
+    assert causes([measured(_OfBytes(), pixels, classes)]) == []
+    assert causes([measured(dr.nn.Linear(64, 10), pixels, classes)]) == ["inputs_not_standardised"]
 
 
 def test_normalisation_first_makes_any_inputs_good():

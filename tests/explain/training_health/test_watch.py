@@ -164,10 +164,10 @@ def test_the_default_probe_sees_a_rare_class():
 
 
 def test_facts_of_large_rows_are_told_from_fewer():
-    rows = np.zeros((300, 3, 128, 128), np.uint8)
-    told, _ = fact_batch((rows, np.zeros(300, int)), 32, "Watch")
-    assert len(told) == 2**21 // rows[0].size
-    assert len(fact_batch((rows, np.zeros(300, int)), 100, "Watch")[0]) == 100
+    images, classes = np.zeros((300, 3, 128, 128), np.uint8), np.zeros(300, int)
+    for rows, told in ((32, 2**21 // images[0].size), (100, 100)):
+        found = fact_batch((images, classes), (images[:rows], classes[:rows]), "Watch")
+        assert [len(each) for each in found] == [told, told]
 
 
 def test_without_time_only_the_first_and_the_last_step_are_measured():

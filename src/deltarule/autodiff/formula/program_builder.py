@@ -17,8 +17,8 @@ from deltarule.autodiff.formula.expression import (
 from deltarule.autodiff.formula.program_helpers import reserved_names
 from deltarule.autodiff.formula.program_idioms import part_to_name, with_named_part, with_safe_exponentials
 from deltarule.autodiff.formula.program_writer import Writer
-from deltarule.autodiff.formula.rewriting import without_broadcasts
 from deltarule.autodiff.formula.shapes import Shape, shape_of
+from deltarule.autodiff.formula.simplifying import without_broadcasts
 from deltarule.errors import ArgumentError
 
 INDENT = "    "

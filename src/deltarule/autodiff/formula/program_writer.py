@@ -42,9 +42,9 @@ from deltarule.autodiff.formula.program_notation import (
     number_source,
     options_source,
 )
-from deltarule.autodiff.formula.rewriting import without_broadcasts
 from deltarule.autodiff.formula.shape_rules import reduced_axes
 from deltarule.autodiff.formula.shapes import Shape, shape_of
+from deltarule.autodiff.formula.simplifying import without_broadcasts
 
 # What only arranges elements leaves True and False as they are.
 _ARRANGING = {"reshape", "transpose", "permute", "broadcast_to", "slice", "flip", "roll", "tile", "repeat"}

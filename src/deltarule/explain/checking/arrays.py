@@ -55,6 +55,8 @@ def readings(
             worst = max(worst, deviation(own, target))
         return worst if worst <= tolerance else None
 
+    if not all(np.all(np.isfinite(each)) for each in given):
+        return
     if any(own.shape != target.shape for own, target in zip(given, right, strict=True)):
         yield from _shapes(given, right, trials, holds)
         return
@@ -176,6 +178,9 @@ def _factor(
     for base in (1.0, -1.0, 2.0, 0.5, -2.0, -0.5):
         for role in counted[0]:
             for power in (1, -1):
+                if len({own.get(role) for own in counted}) == 1 and abs(base) != 1:
+                    # On sizes that stay the same, any number is a multiple of one of them.
+                    continue
                 if counted[0][role] > 1 and all(
                     role in own and np.isclose(each, base * own[role] ** power, rtol=1e-5)
                     for each, own in zip(found, counted, strict=True)

@@ -11,8 +11,9 @@ import numpy as np
 
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError
+from deltarule.explain.checking.function_problem import FunctionProblem
 from deltarule.explain.checking.names import canonical, differentiated, listed
-from deltarule.explain.checking.problem import WHO, FunctionProblem, Problem, Trial
+from deltarule.explain.checking.problem import WHO, Problem, Trial
 
 _UPSTREAM = re.compile(
     r"^(upstream|d_?out(put)?s?|d_?ys?|grad_?(out(put)?s?|ys?)?|g|delta|dl_?dy|gradient|dh|dz|dloss)\d*$",
@@ -199,8 +200,11 @@ class BackwardClaim(Claim):
             )
         if answer is None:
             return found
-        several = list(answer) if isinstance(answer, (tuple, list)) else [answer]
         order = self.order
+        several = list(answer) if isinstance(answer, (tuple, list)) else [answer]
+        if isinstance(answer, list) and len(order) == 1 and not isinstance(answer[0], (np.ndarray, Tensor)):
+            # Lists of numbers are one array.
+            several = [answer]
         if len(several) > len(order) and len(several) == len(varied):
             order = varied
         positional = [name for name in varied if name in order]

@@ -86,6 +86,10 @@ def corrections(
     """
     letters = index_names(term) | {*indices}
     yield Correction("sign", (), _negated(term))
+    if term.text == "matrix":
+        # A matrix that is written out is too large for more than changes of the whole.
+        yield from _transpositions(term, (), term, None)
+        return
     for path, part in walk(term):
         parent = at(term, path[:-1]) if path else None
         yield from _transpositions(term, path, part, parent)

@@ -17,7 +17,7 @@ class Cursor:
         self.tokens: list[Token] = tokens(text)
         self.place = 0
         # Single letters that stand as indices somewhere in the text: x[n, i], x_{n,i}, x_{ni}, x_i.
-        scripts = re.findall(r"\[([^\]]*)\]|_\{([^}]*)\}|_(\w)", text)
+        scripts = re.findall(r"\[([\w\s,:+-]*)\]|_\{([^}]*)\}|_(\w)", text)
         self.letters = {
             letter for found in scripts for each in found for letter in re.findall(r"\b[a-z]\b", each)
         }

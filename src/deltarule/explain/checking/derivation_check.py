@@ -18,8 +18,10 @@ from deltarule.errors import ArgumentError
 from deltarule.explain.checking.arguments import input_titles, options, require_inputs
 from deltarule.explain.checking.arrays import TOLERANCE
 from deltarule.explain.checking.findings import Cause, Example, Term
+from deltarule.explain.checking.function_problem import FunctionProblem
 from deltarule.explain.checking.judging import Judge
-from deltarule.explain.checking.problem import WHO, FunctionProblem, Problem, RecordedProblem
+from deltarule.explain.checking.problem import WHO, Problem
+from deltarule.explain.checking.recorded_problem import RecordedProblem
 from deltarule.explain.shown import Shown
 from deltarule.nn.module import Module
 

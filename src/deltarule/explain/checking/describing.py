@@ -77,8 +77,8 @@ def described(
     def written(expression: Expression | None) -> str:
         return "" if expression is None else latex(expression, names=symbols)
 
-    def equation(right: Expression) -> str:
-        return f"{written(site.equation.left)} = {written(right)}"
+    def equation(left: Expression, right: Expression) -> str:
+        return f"{written(left)} = {written(right)}"
 
     extent = fault.used.extent if isinstance(fault.used, Index) and fault.kind == "mean_for_sum" else 1
     return Cause(
@@ -88,8 +88,8 @@ def described(
         subject=written(subject),
         used=written(fault.used),
         extent={"n": "batch", "t": "time"}.get(getattr(fault.used, "name", ""), ""),
-        right=equation(site.equation.right),
-        faulty=equation(fault.right),
+        right=equation(site.equation.left, site.equation.right),
+        faulty=equation(fault.left or site.equation.left, fault.right),
         factor=1 / extent if extent > 1 else None,
         error=error,
         trials=trials,

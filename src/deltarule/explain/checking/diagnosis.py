@@ -25,33 +25,38 @@ def diagnose(evidence: Evidence, names: Sequence[str]) -> tuple[list[Named], lis
     """Causes of the wrong gradients, and the names of those that no simple mistake explains."""
     causes: list[Named] = []
     left = [name for name in names if evidence.wrong(name)]
-    for phase in _phases(evidence):
-        while left and not evidence.over:
-            known = [suspect for _, suspect in causes if suspect is not None and suspect.fault is not None]
+    plain = _plain(evidence)
+    for phase in _phases(evidence, plain) if evidence.light else plain:
+        # What is read off the arrays takes no time.
+        while left and (phase in plain or not evidence.over):
+            earlier = [suspect for _, suspect in _merged(causes, names) if suspect is not None]
+            known = [suspect for suspect in earlier if suspect.fault is not None]
             found = phase(left, known)
             if not found:
                 break
             causes.extend(found)
             left = [name for name in left if not any(name in cause.terms for cause, _ in found)]
-        if not left:
-            break
     if left:
         causes.extend(gate_at_fault(evidence, left))
     return _merged(causes, names), left
 
 
-def _phases(evidence: Evidence) -> list[Phase]:
-    """Where mistakes are looked for: first those that say most."""
-    whole: list[Phase] = [
-        lambda left, _: by_arrays(evidence, left, lambda reading: reading.kind != "factor"),
-        lambda left, _: by_arrays(evidence, left, lambda reading: True),
-        lambda left, _: by_gates(evidence, left),
-    ]
-    if not evidence.light:
-        return whole
+def _plain(evidence: Evidence) -> list[Phase]:
+    """Mistakes that are read off the arrays: those that say most, those of one gate, factors."""
     return [
-        whole[0],
+        lambda left, _: by_arrays(evidence, left, lambda reading: reading.kind != "factor"),
+        lambda left, _: by_gates(evidence, left),
+        lambda left, _: by_arrays(evidence, left, lambda reading: True),
+    ]
+
+
+def _phases(evidence: Evidence, plain: Sequence[Phase]) -> list[Phase]:
+    """Where mistakes are looked for: first those that say most."""
+    whole, gates, factors = plain
+    return [
+        whole,
         lambda left, _: by_suspects(evidence, left, False),
+        gates,
         lambda left, _: by_gates_apart(evidence, left),
         lambda left, _: by_suspects(evidence, left, False, single_steps=True),
         lambda left, _: by_suspects(evidence, left, False, weak=True),
@@ -60,11 +65,12 @@ def _phases(evidence: Evidence) -> list[Phase]:
         lambda left, _: by_arrays(evidence, left, lambda reading: bool(reading.extent)),
         lambda left, _: by_suspects(evidence, left, True),
         lambda left, _: by_suspects(evidence, left, True, weak=True),
-        *whole[1:],
+        factors,
         lambda left, known: by_known_and_suspect(evidence, left, known),
         lambda left, _: by_suspect_and_reading(evidence, left, False),
         lambda left, _: by_suspect_and_reading(evidence, left, True),
         lambda left, _: by_pairs(evidence, left),
+        lambda left, known: by_known_and_reading(evidence, left, known),
     ]
 
 

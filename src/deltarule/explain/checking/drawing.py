@@ -133,17 +133,22 @@ def smaller(problem: Problem, trial: Trial, seed: int) -> Trial | None:
         return None
     generator = np.random.default_rng(seed)
 
-    def fill(name: str, shape: tuple[int, ...]) -> Array:
+    def anywhere(name: str, shape: tuple[int, ...]) -> Array:
         return generator.normal(0.0, _spread(problem.start[name]), shape)
 
-    whole = resized(problem, trial, wanted, fill, seed)
-    if whole is not None:
-        return whole
+    def nearby(name: str, shape: tuple[int, ...]) -> Array:
+        # For functions that are not defined everywhere.
+        return generator.choice(problem.start[name].reshape(-1), shape) * generator.uniform(0.8, 1.2, shape)
+
+    for fill in (anywhere, nearby):
+        whole = resized(problem, trial, wanted, fill, seed)
+        if whole is not None:
+            return whole
     # Some extents cannot change, such as the number of classes of given labels.
     plan: dict[int, int] = {}
     found = None
     for extent in sorted(wanted, reverse=True):
-        smaller_still = resized(problem, trial, {**plan, extent: wanted[extent]}, fill, seed)
+        smaller_still = resized(problem, trial, {**plan, extent: wanted[extent]}, anywhere, seed)
         if smaller_still is not None:
             found, plan = smaller_still, {**plan, extent: wanted[extent]}
     return found

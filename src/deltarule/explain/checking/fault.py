@@ -53,6 +53,7 @@ class Fault:
     subject   the part that is missing or mistaken, as it should be
     used      what stands in its place, where something does
     step      the only time step at which it happens, or None for all
+    left      the left side, where it has other indices too
     more      other equations of the same loop that change with it: place -> right side
     """
 
@@ -62,6 +63,7 @@ class Fault:
     subject: Expression | None = None
     used: Expression | None = None
     step: int | None = None
+    left: Expression | None = None
     more: Mapping[int, Expression] = field(default_factory=dict)
 
     @property

@@ -58,10 +58,13 @@ def faults_of(equation: Equation, shapes: Mapping[str, tuple[int, ...]]) -> Iter
                 top, bottom = part.arguments
                 lost = Number(1) / bottom
                 yield Fault("missing_factor", f"undivided {place}", replaced(right, path, top), lost)
+                yield Fault(
+                    "wrong_operand", f"over {place}", replaced(right, path, top * bottom), part, top * bottom
+                )
             elif part.name == "square":
                 base = part.arguments[0]
                 yield Fault("missing_square", f"unsquared {place}", replaced(right, path, base), part, base)
-            elif part.name in _MAPS:
+            elif part.name in (*_MAPS, "pow"):
                 inner = part.arguments[0]
                 yield Fault(
                     "missing_function", f"unmapped {place}", replaced(right, path, inner), part, inner

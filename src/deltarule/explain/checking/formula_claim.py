@@ -18,9 +18,10 @@ from deltarule.explain.checking.binding import Misfit
 from deltarule.explain.checking.claims import Claim, alias
 from deltarule.explain.checking.equation_text import equations, left_side, stem_and_letters
 from deltarule.explain.checking.equations import bound_equation
+from deltarule.explain.checking.function_problem import FunctionProblem
 from deltarule.explain.checking.names import COUNTS, Names, canonical
 from deltarule.explain.checking.parse import parse
-from deltarule.explain.checking.problem import WHO, FunctionProblem, Problem, Trial
+from deltarule.explain.checking.problem import WHO, Problem, Trial
 from deltarule.explain.checking.sympy_reader import read_sympy
 from deltarule.explain.checking.syntax import Term, index_names, names_in
 

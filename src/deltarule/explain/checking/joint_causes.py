@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, combinations
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from deltarule.explain.checking.arrays import Reading, close, readings
 from deltarule.explain.checking.claims import deviation
 from deltarule.explain.checking.evidence import Evidence, Named
 from deltarule.explain.checking.problem import Trial
-from deltarule.explain.checking.suspect_causes import causes_of, matched, proved, spoilt
+from deltarule.explain.checking.suspect_causes import Match, causes_of, matched, proved, spoilt
 from deltarule.explain.checking.suspects import MISFITS, Suspect, suspects, together
 
 # Records of so many operations and fewer have pairs of mistakes tried.
@@ -26,8 +26,15 @@ Faulty = tuple[tuple[Suspect, ...], dict[str, Array]]
 
 def by_known_and_suspect(evidence: Evidence, left: list[str], known: Sequence[Suspect]) -> list[Named]:
     """What was found for other gradients, and one more mistake in the pass."""
-    pool = _pool(evidence, left) if known else []
-    return tried(evidence, left, [(first, second) for first in known for second in pool])
+    first = evidence.trials[0]
+    matches: list[Match] = []
+    for faulty in ((one, other) for one in known for other in _pool(evidence, left)):
+        gradients = None if evidence.over else together(faulty, first)
+        match = None if gradients is None else matched(evidence, left, faulty, gradients)
+        # What the known one explains is no longer left.
+        if match is not None:
+            matches.append(match)
+    return proved(evidence, matches)
 
 
 def by_pairs(evidence: Evidence, left: list[str]) -> list[Named]:
@@ -72,7 +79,7 @@ def tried(evidence: Evidence, left: list[str], sets: Sequence[tuple[Suspect, ...
 
 def by_known_and_reading(evidence: Evidence, left: list[str], known: Sequence[Suspect]) -> list[Named]:
     """What was found for other gradients, and a mistake of this one besides: slope lost, and transposed."""
-    sets = [(each,) for each in known] + ([tuple(known)] if len(known) > 1 else [])
+    sets = [each for count in (1, 2, 3) for each in combinations(known, count)]
     found = ((faulty, spoilt(faulty, evidence.trials[0])) for faulty in sets)
     return _read(evidence, left, [(faulty, each) for faulty, each in found if each is not None])
 

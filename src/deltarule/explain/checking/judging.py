@@ -18,9 +18,9 @@ from deltarule.explain.checking.drawing import attempted, redrawn, square
 from deltarule.explain.checking.findings import Block, Cause, Example, Part, Step, Term
 from deltarule.explain.checking.formula_claim import FormulaClaim, Statement
 from deltarule.explain.checking.formula_parts import parts_of
-from deltarule.explain.checking.mending import read_well
 from deltarule.explain.checking.patterns import pattern_of
 from deltarule.explain.checking.problem import WHO, Problem, Trial, gates_of
+from deltarule.explain.checking.reading_well import read_well
 from deltarule.explain.checking.searching import Finding, Search
 from deltarule.explain.checking.smallest import (
     Lines,
@@ -64,6 +64,10 @@ class Judge:
         trials, given = [self.first], [self.answers(self.first)]
         names = self._names(given[0])
         self.claimed = names
+        if not names:
+            raise ArgumentError(
+                WHO, "the claim has no gradient", f"Claim one of {', '.join(self.problem.varied)}."
+            )
         self.problem.claim(names)
         empty = next((name for name in names if not self.problem.start[name].size), None)
         if empty is not None:

@@ -49,9 +49,12 @@ def of_products(right: Expression, path: Path, part: Expression) -> Iterator[Fau
 
 
 def of_sums(right: Expression, path: Path, part: Expression) -> Iterator[Fault]:
-    """A summand lost, or with the wrong sign."""
+    """A summand lost, or with the wrong sign; z for 1 − z."""
     place = ".".join(map(str, path))
     found = summands(part)
+    one, rest = found[0][1], found[-1][1]
+    if len(found) == 2 and isinstance(one, Number) and one.value == 1 and found[-1][2] < 0:
+        yield Fault("wrong_operand", f"complement {place}", replaced(right, path, rest), part, rest)
     for position, (_, summand, sign) in enumerate(found):
         others = found[:position] + found[position + 1 :]
         rest = _signed([(each, own) for _, each, own in others])
@@ -133,6 +136,12 @@ def _over_another_axis(equation: Equation, path: Path, part: Reduction) -> Itera
         return
     summed = part.indices[0]
     used = {each for _, inner in walk(part.body) if isinstance(inner, Element) for each in inner.indices}
+    own = left.indices[0] if len(left.indices) == 1 else None
+    if not path and isinstance(own, Index) and own in used:
+        # A bias that is summed over its own axis in place of the batch.
+        new = Reduction("sum", part.body, (own,))
+        turned = Element(left.symbol, part.indices)
+        yield Fault("wrong_axis", "axis of the whole", new, part, new, left=turned)
     for own in left.indices:
         if not isinstance(own, Index) or own.extent != summed.extent or own in used:
             continue

@@ -12,19 +12,25 @@ import numpy as np
 from deltarule.autodiff.tensor import Array
 from deltarule.explain.checking.arrays import close
 from deltarule.explain.checking.claims import deviation
+from deltarule.explain.checking.constant_factor import ratio_of, scaled_formulas
 from deltarule.explain.checking.corrections import Correction, corrections
 from deltarule.explain.checking.findings import Cause, Place
 from deltarule.explain.checking.formula_claim import FormulaClaim, Statement, array_or_none
 from deltarule.explain.checking.formula_parts import left_side, meaning_of, used_by
 from deltarule.explain.checking.problem import Trial
-from deltarule.explain.checking.syntax import Term, at, names_in, product, replaced, walk, written
+from deltarule.explain.checking.syntax import (
+    Term,
+    at,
+    names_in,
+    written,
+)
 
 # Kinds that make a formula wrong by a constant factor.
 _FACTORS = ("sign", "summand_sign", "mean_for_sum", "sum_for_mean", "extra_factor", "extra_sum_index")
 
 
-# Of pairs of changes, so many firsts are tried.
-_FIRSTS = 8
+# Of pairs of changes, so many firsts are tried; none where there are more changes than take a moment each.
+_FIRSTS, _MOST = 8, 1500
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,61 +49,19 @@ class Mended:
     after: Statement
 
 
-def read_well(claim: FormulaClaim, trials: Sequence[Trial]) -> None:
-    """Takes a product side by side as element by element where only that makes a formula right.
-
-    `δ (1 - h²)` is a matrix product where the shapes allow one; a user who means ⊙ is not wrong.
-    """
-    for _ in range(4):
-        wrong = _wrong(claim, claim.statements, trials[0])
-        if not wrong:
-            return
-        for position, statement in enumerate(claim.statements):
-            places = [
-                path
-                for path, part in walk(statement.term)
-                if part.kind == "product" and part.text in ("", "·", "×")
-            ]
-            for path in places:
-                part = at(statement.term, path)
-                changed = replaced(statement.term, path, Term(**{**vars(part), "text": "*"}))
-                statements = claim.with_term(position, changed)
-                if all(
-                    len(_wrong(claim, statements, each)) < len(_wrong(claim, claim.statements, each))
-                    for each in trials
-                ):
-                    claim.statements = statements
-                    break
-            else:
-                continue
-            break
-        else:
-            return
-
-
-def _wrong(claim: FormulaClaim, statements: Sequence[Statement], trial: Trial) -> set[str]:
-    """Gradients that statements get wrong on a trial."""
-    found, _ = claim.evaluated(trial, statements)
-    return {
-        name
-        for name, value in found.items()
-        if isinstance(value, Exception) or not close(value, trial.gradients[name])
-    }
-
-
 def mend(
     claim: FormulaClaim, trials: Sequence[Trial], names: Sequence[str], until: float = float("inf")
 ) -> tuple[list[tuple[Cause, Mended]], list[str]]:
     """Causes found by mending formulas, and the gradients that no small change makes right.
 
-    until    when pairs of changes are tried no longer (time.monotonic)
+    until    when the search ends (time.monotonic)
     """
     causes: list[tuple[Cause, Mended]] = []
     left = list(names)
     as_written = claim.statements
     claim.computed.clear()
     while left:
-        mended = _best(claim, trials, left)
+        mended = _best(claim, trials, left, until)
         found = [mended] if mended is not None else _pair(claim, trials, left, until)
         if not found:
             break
@@ -121,7 +85,7 @@ def _concerning(
     return replace(cause, terms=tuple(terms))
 
 
-def _best(claim: FormulaClaim, trials: Sequence[Trial], left: Sequence[str]) -> Mended | None:
+def _best(claim: FormulaClaim, trials: Sequence[Trial], left: Sequence[str], until: float) -> Mended | None:
     """The correction that makes most of the wrong gradients right, and none of the right ones wrong."""
     found: list[tuple[tuple[float, ...], Mended]] = []
     for position, own, options in _changeable(claim, trials, left):
@@ -131,6 +95,8 @@ def _best(claim: FormulaClaim, trials: Sequence[Trial], left: Sequence[str]) -> 
             found.append(((-len(factor.terms), 50, -position), factor))
             options = [each for each in options if each.kind in _FACTORS]
         for option in options:
+            if time.monotonic() > until:
+                break
             terms = _mends(claim, position, option.term, trials[0], own)
             worst = _holds(claim, position, option.term, trials, terms) if terms else None
             if worst is not None:
@@ -144,8 +110,11 @@ def _best(claim: FormulaClaim, trials: Sequence[Trial], left: Sequence[str]) -> 
 
 def _pair(claim: FormulaClaim, trials: Sequence[Trial], left: Sequence[str], until: float) -> list[Mended]:
     """Two corrections that make a gradient right together: the first brings it nearest, but for a factor."""
+    changeable = [*_changeable(claim, trials, left)]
+    if sum(len(options) for *_, options in changeable) > _MOST:
+        return []
     nearest: list[tuple[float, tuple[int, int], int, Correction]] = []
-    for position, own, options in _changeable(claim, trials, left):
+    for position, own, options in changeable:
         for option in options:
             answers = _changed(claim, position, option.term, trials[0])
             far = min(_distance(answers.get(name), trials[0].gradients[name]) for name in own)
@@ -155,7 +124,7 @@ def _pair(claim: FormulaClaim, trials: Sequence[Trial], left: Sequence[str], unt
         if far >= 1 or time.monotonic() > until:
             break
         claim.statements = claim.with_term(position, option.term)
-        second = _best(claim, trials, left)
+        second = _best(claim, trials, left, until)
         claim.statements = as_written
         if second is not None:
             first = _mended(claim, position, option, second.terms, second.error)
@@ -275,74 +244,17 @@ def _holds(
 def _factor(
     claim: FormulaClaim, position: int, trials: Sequence[Trial], left: Sequence[str]
 ) -> Mended | None:
-    """A constant factor that is missing or too much: a number, or a count such as N."""
-    statement = claim.statements[position]
-    dependent = [name for name in left if position in used_by(claim, name)]
-    if not dependent:
+    """A constant factor in one statement."""
+    name = next((name for name in left if position in used_by(claim, name)), None)
+    if name is None:
         return None
-    name = dependent[0]
-    ratios: list[float] = []
-    for trial in trials:
-        value = array_or_none(claim.evaluated(trial)[0][name])
-        ratio = _ratio(value, trial.gradients[name])
-        if ratio is None:
-            return None
-        ratios.append(ratio)
-    counts = [claim.counts(trial) for trial in trials]
-    options: list[tuple[str, Term]] = []
-    if np.ptp(ratios) < 1e-6 * abs(ratios[0]):
-        options.append(_number_factor(statement.term, ratios[0]))
-    for letter in ("N", "T", "K"):
-        if all(own.get(letter, 1) > 1 for own in counts):
-            symbol = Term("name", text=letter)
-            for base in (1.0, 2.0, 0.5, -1.0):
-                scaled = _scaled(statement.term, base)
-                title = letter if base == 1 else f"{base:g} {letter}"
-                if all(np.isclose(r, base * own[letter]) for r, own in zip(ratios, counts, strict=True)):
-                    options.insert(0, (title, product(symbol, scaled, "*")))
-                if all(np.isclose(r, base / own[letter]) for r, own in zip(ratios, counts, strict=True)):
-                    options.insert(0, (f"{base:g}/{letter}", Term("divide", (scaled, symbol))))
-    for text, term in options:
+    for text, term in scaled_formulas(claim, claim.statements[position].term, name, trials):
         terms = _mends(claim, position, term, trials[0], left)
-        if terms:
-            worst = _holds(claim, position, term, trials, terms)
-            if worst is not None:
-                kind = "factor"
-                return _mended(
-                    claim, position, Correction("missing_factor", (), term, text, kind), terms, worst
-                )
+        worst = _holds(claim, position, term, trials, terms) if terms else None
+        if worst is not None:
+            correction = Correction("missing_factor", (), term, text, "factor")
+            return _mended(claim, position, correction, terms, worst)
     return None
-
-
-def _constant(value: float) -> Term:
-    return Term("number", value=value)
-
-
-def _scaled(term: Term, base: float) -> Term:
-    """A formula times a number, as it is written by hand."""
-    if abs(base) == 1:
-        return term if base == 1 else Term("negative", (term,))
-    return product(_constant(base), term, "*")
-
-
-def _number_factor(term: Term, ratio: float) -> tuple[str, Term]:
-    inverse = 1 / ratio
-    if abs(inverse - round(inverse)) < 1e-6 and abs(inverse) > 1.5:
-        return f"1/{round(inverse)}", Term("divide", (term, _constant(round(inverse))))
-    return f"{ratio:.6g}", product(_constant(float(f"{ratio:.9g}")), term, "*")
-
-
-def _ratio(value: Array | None, right: Array) -> float | None:
-    """right / value where that is one number."""
-    if value is None or value.shape != right.shape:
-        return None
-    scale = float(np.sum(value * value))
-    if scale == 0 or not np.isfinite(scale):
-        return None
-    ratio = float(np.sum(value * right)) / scale
-    if ratio == 0 or abs(ratio - 1) < 1e-9 or not close(ratio * value, right):
-        return None
-    return ratio
 
 
 def _cause(claim: FormulaClaim, mended: Mended, trials: Sequence[Trial]) -> Cause:
@@ -354,7 +266,7 @@ def _cause(claim: FormulaClaim, mended: Mended, trials: Sequence[Trial]) -> Caus
     if kind == "missing_factor" and used == "factor":
         kind, used = "factor", ""
         value = array_or_none(claim.evaluated(trials[-1])[0][mended.terms[0]])
-        ratio = _ratio(value, trials[-1].gradients[mended.terms[0]])
+        ratio = ratio_of(value, trials[-1].gradients[mended.terms[0]])
         factor = None if ratio is None else 1 / ratio
     if kind == "wrong_symbol" and _is_point(trials[0], claim, part.text, correction):
         kind = "wrong_point"

@@ -13,22 +13,13 @@ import difflib
 import re
 from dataclasses import replace
 
+from deltarule.explain.checking.functions import FUNCTIONS, made, slope_of
 from deltarule.explain.checking.names import Names, listed
-from deltarule.explain.checking.symbols import SymbolReader, split_indices
+from deltarule.explain.checking.sum_bounds import BoundsReader
+from deltarule.explain.checking.symbols import split_indices
 from deltarule.explain.checking.syntax import Term, call, number, product
 from deltarule.explain.checking.tokens import Token, pointing
 
-# What a formula may call a function -> its name here.
-FUNCTIONS = {
-    "tanh": "tanh", "σ": "sigmoid", "sigmoid": "sigmoid", "sigma": "sigmoid", "logistic": "sigmoid",
-    "exp": "exp", "ln": "log", "log": "log", "sqrt": "sqrt", "abs": "abs", "sin": "sin", "cos": "cos",
-    "relu": "relu", "ReLU": "relu", "softmax": "softmax", "maximum": "maximum", "minimum": "minimum",
-    "max": "maximum", "min": "minimum", "sum": "sum", "mean": "mean", "outer": "outer", "dot": "matmul",
-    "matmul": "matmul", "where": "where", "square": "square", "sign": "sign", "one_hot": "one_hot",
-    "onehot": "one_hot", "erf": "erf", "transpose": "transpose", "multiply": "multiply", "diag": "diag",
-    "ones_like": "ones_like", "zeros_like": "zeros_like", "power": "power", "len": "len", "tan": "tan",
-    "sinh": "sinh", "cosh": "cosh", "sech": "sech", "expm1": "expm1", "log1p": "log1p",
-}  # fmt: skip
 _STARTS = frozenset(("(", "\\frac", "Σ", "Π", "∂", "∇", "{"))
 
 
@@ -44,7 +35,7 @@ def parse(text: str, names: Names) -> Term:
     return term
 
 
-class _Parser(SymbolReader):
+class _Parser(BoundsReader):
     """Reads sums, products, functions."""
 
     def comparison(self) -> Term:
@@ -172,7 +163,7 @@ class _Parser(SymbolReader):
             options["axis"] = _whole(parts.pop(0))
         if function == "transpose":
             return Term("transpose", (base,), start=base.start, end=end)
-        return self.made(function, [base, *parts], options, base.start, end)
+        return made(function, [base, *parts], options, self.text, base.start, end)
 
     def atom(self) -> Term:
         token = self.here
@@ -238,52 +229,6 @@ class _Parser(SymbolReader):
         if not (self.here.kind == "sub" or self.meets("_", "^")):
             raise self.unexpected("the index of the sum, as in Σ_n")
         return self.summed(start.start, self.bounds())
-
-    def bounds(self) -> tuple[str, ...]:
-        """Names of the indices below a Σ."""
-        above, mark = "", self.here
-        if self.skip("^"):
-            above = self.group()
-        if self.here.kind == "sub":
-            below = self.take().text
-        else:
-            self.expect("_")
-            below = self.group()
-        partial = None
-        # n ∈ B: the set is a name for all of them.
-        below = below.partition("∈")[0]
-        lower = re.match(r"^\s*([A-Za-zα-ω]+)\s*=\s*([01])\s*$", below)
-        if lower:
-            below = lower[1]
-        elif "=" in below or "≠" in below or "!=" in below:
-            partial = self.tokens[self.place - 1]
-        if self.meets("^"):
-            mark = self.take()
-            above = self.group()
-        if above and not self.is_last(above, lower[2] if lower else ""):
-            partial = mark
-        if partial is not None:
-            raise pointing(
-                self.text, partial.start, "expected a sum over a whole axis, such as Σ_n",
-                "Write the part that is left out as a factor, e.g. [t > 0].",
-            )  # fmt: skip
-        found = [each.strip() for each in below.split(",")]
-        if len(found) == 1 and len(found[0]) > 1 and found[0].isalpha():
-            found = list(found[0])
-        return tuple(found)
-
-    def is_last(self, above: str, lower: str) -> bool:
-        """Whether a sum up to here spans the axis: N from 1, N−1 from 0; not up to an index that runs."""
-        name = above.removesuffix("-1") if lower != "1" else above
-        if name.isdigit():
-            return True
-        if lower == "0" and name == above:
-            return False
-        return (
-            bool(re.fullmatch(r"[A-Za-z][\w()\[\]+-]*", name))
-            and name not in self.letters
-            and (not re.search(r"[+-]", re.sub(r"[(\[].*[)\]]", "", name)))
-        )
 
     def summed(self, start: int, names: tuple[str, ...]) -> Term:
         body = self.product()
@@ -407,7 +352,7 @@ class _Parser(SymbolReader):
         if slope:
             result = replace(slope_of(function, parts[0], self.text, token), start=token.start, end=end)
         else:
-            result = self.made(function, parts, options, token.start, end)
+            result = made(function, parts, options, self.text, token.start, end)
         if exponent is not None:
             result = Term("power", (result, exponent), start=token.start, end=end)
         return result
@@ -421,23 +366,6 @@ class _Parser(SymbolReader):
             return True
         self.place = place
         return False
-
-    def made(self, function: str, parts: list[Term], options: dict, start: int, end: int) -> Term:
-        wanted = {"matmul": 2, "outer": 2, "multiply": 2, "where": 3, "maximum": 2, "minimum": 2, "power": 2}
-        count = wanted.get(function, 1)
-        if len(parts) != count:
-            raise pointing(self.text, start, f"{function} expects {count} argument(s), got {len(parts)}")
-        if function in ("matmul", "multiply"):
-            return Term("product", tuple(parts), "@" if function == "matmul" else "*", start=start, end=end)
-        if function == "transpose":
-            return Term("transpose", tuple(parts), start=start, end=end)
-        if function == "power":
-            return Term("power", tuple(parts), start=start, end=end)
-        if function == "sech":
-            return Term("divide", (number(1), call("cosh", *parts)), start=start, end=end)
-        if options and function not in ("sum", "mean", "softmax", "len"):
-            raise pointing(self.text, start, f"{function} takes no {', '.join(options)}")
-        return Term("call", tuple(parts), function, options=options, start=start, end=end)
 
     def arguments(self) -> tuple[list[Term], dict]:
         """(a, b, axis=0)"""
@@ -483,20 +411,3 @@ class _Parser(SymbolReader):
 
 def _whole(term: Term) -> int:
     return -int(term.parts[0].value) if term.kind == "negative" else int(term.value)
-
-
-def slope_of(function: str, argument: Term, text: str, token: Token) -> Term:
-    """The derivative of a function of one argument, written out."""
-    value = call(function, argument)
-    one = number(1)
-    if function == "tanh":
-        return Term("subtract", (one, Term("power", (value, number(2)))))
-    if function == "sigmoid":
-        return product(value, Term("subtract", (one, value)), "*")
-    if function == "relu":
-        return Term("compare", (argument, number(0)), ">")
-    if function == "exp":
-        return value
-    if function == "log":
-        return Term("divide", (one, argument))
-    raise pointing(text, token.start, f"the derivative of {function} has to be written out")

@@ -33,7 +33,7 @@ def pattern_of(problem: Problem, trial: Trial, name: str, given: Array, claimed:
         columns = _some(np.any(wrong, axis=tuple(range(wrong.ndim - 1))))
     a, b = given.reshape(-1), expected.reshape(-1)
     correlation = None
-    if a.size > 1 and np.std(a) > 0 and np.std(b) > 0 and np.all(np.isfinite(a)):
+    if a.size > 1 and np.all(np.isfinite(a)) and np.std(a) > 0 and np.std(b) > 0:
         correlation = float(np.corrcoef(a, b)[0, 1])
     square = float(np.sum(b * b))
     factor = float(np.sum(a * b)) / square if square > 0 and np.all(np.isfinite(a)) else None

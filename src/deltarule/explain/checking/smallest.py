@@ -137,7 +137,7 @@ def lines_of_suspect(suspect: Suspect) -> Lines:
             local = local_formula(trial, node)
             assert local is not None and node in nodes
             environment = local.solved(trial.pass_(suspect.opened).arriving[node])
-            faulty = Equation(site.equation.left, fault.right)
+            faulty = Equation(fault.left or site.equation.left, fault.right)
             return compared(site.equation, faulty, environment, local.symbols)
         return ()
 

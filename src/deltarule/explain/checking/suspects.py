@@ -142,7 +142,7 @@ class LocalFormula:
                     equations[place] = Equation(equations[place].left, right)
                 lines[site.line] = Loop(line.index, tuple(equations), line.reverse)
             else:
-                lines[site.line] = Equation(site.equation.left, fault.right)
+                lines[site.line] = Equation(fault.left or site.equation.left, fault.right)
 
         def answer(node: Node, arriving: Sequence[Array]) -> Sequence[Array | None]:
             environment = dict(self.environment)
@@ -153,8 +153,9 @@ class LocalFormula:
             answers: list[Array | None] = []
             for position, name in enumerate(self.names):
                 found = environment.get(f"grad_{name}") if name in self._lines_of else None
-                if found is not None:
-                    found = np.broadcast_to(found, node.inputs[position].shape)
+                shape = node.inputs[position].shape
+                if found is not None and np.ndim(found) < len(shape):
+                    found = np.broadcast_to(found, shape)
                 answers.append(found)
             return answers
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from deltarule.errors import ArgumentError
+from deltarule.explain.checking.functions import FUNCTIONS
 from deltarule.explain.checking.names import Names, listed
-from deltarule.explain.checking.parse import FUNCTIONS
 from deltarule.explain.checking.syntax import Term, call, number, product
 from deltarule.explain.checking.tokens import WHO
 

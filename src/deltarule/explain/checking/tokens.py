@@ -98,11 +98,11 @@ def _next(text: str, place: int) -> tuple[Token | None, int]:
             return Token(kind, "".join(table[each] for each in text[place:end]), place, end), end
     if sign == "ᵀ":
         return Token("sign", "ᵀ", place, place + 1), place + 1
+    if sign in "𝟙𝟏":
+        return Token("ones", "1", place, place + 1), place + 1
     number = _NUMBER.match(text, place)
     if number:
         return Token("number", number[0], place, number.end()), number.end()
-    if sign in "𝟙𝟏":
-        return Token("ones", "1", place, place + 1), place + 1
     word = _WORD.match(text, place)
     if word and sign not in _SIGNS and sign != "Σ" and sign != "Π":
         name = word[0]

@@ -163,7 +163,7 @@ def compare(
     variants     name -> what is changed: options; or a function that builds the model; or a model, which is
                  copied. `vary("activation", ["tanh", "relu"])` writes them for one option
     data         a Dataset or its name, a Part, a pair (inputs, targets), or a loader, as for `dr.fit`
-    validation   the same kinds; a Dataset's own validation part if left out
+    validation   a Part, a pair or a loader; a Dataset's own validation part if left out
     task, loss   as in Trainer; found from the data if left out
     looks        at how many steps gradients are looked at, first and last included; 2 or more
     same_weights   whether networks begin with the weights of the first one wherever name and shape agree.

@@ -1,9 +1,10 @@
-"""Condenses derivations: a gradient that is used once is put where it is used."""
+"""Condenses derivations: a gradient that is used once, or is another one, is put where it is used."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from deltarule.autodiff.formula.expression import Symbol
 from deltarule.autodiff.formula.rewriting import inlined, name_of, occurrences, size
 from deltarule.explain.derivations.statement import Statement, tidy
 from deltarule.explain.record.notation import Notation
@@ -15,22 +16,28 @@ _MOST_PARTS = 48
 
 
 def condensed(statements: list[Statement], notation: Notation) -> list[Statement]:
-    """The same with gradients that are used once put where they are used."""
+    """The same with gradients that are used once, or are others, put where they are used."""
     trace = notation.trace
     kept = list(statements)
     position = 0
     while position < len(kept):
         statement = kept[position]
         users = [each for each in kept[position + 1 :] if statement.defines[0] in each.reads]
-        joined = None
-        if _may_go(statement, trace) and len(users) == 1:
-            joined = _joined(users[0], statement)
-        if joined is None:
+        joined: list[Statement | None] = [None]
+        if _may_go(statement, trace) and (len(users) == 1 or _is_another(statement)):
+            joined = [_joined(user, statement) for user in users]
+        if not joined or None in joined:
             position += 1
             continue
-        kept[kept.index(users[0])] = joined
+        for user, whole in zip(users, joined, strict=True):
+            kept[kept.index(user)] = whole  # type: ignore[call-overload]
         del kept[position]
     return kept
+
+
+def _is_another(statement: Statement) -> bool:
+    """Whether a gradient is another one under a name of its own, as behind a sum."""
+    return statement.equations is not None and isinstance(statement.equations[1].right, Symbol)
 
 
 def _may_go(statement: Statement, trace: Trace) -> bool:

@@ -20,14 +20,15 @@ import numpy as np
 
 from deltarule.autodiff.formula.depth import deep_formulas
 from deltarule.autodiff.formula.expression import Equation, Loop, Symbol
-from deltarule.autodiff.formula.rewriting import simplified, without_broadcasts
+from deltarule.autodiff.formula.simplifying import simplified, without_broadcasts
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError
 from deltarule.explain.derivations.condensing import condensed
 from deltarule.explain.derivations.formula_check import FormulaCheck
 from deltarule.explain.derivations.handwriting import handwritten
+from deltarule.explain.derivations.local_names import Intermediate
 from deltarule.explain.derivations.statement import Statement
-from deltarule.explain.derivations.statement_writer import Intermediate, StatementWriter
+from deltarule.explain.derivations.statement_writer import StatementWriter
 from deltarule.explain.record.notation import Notation
 from deltarule.explain.record.trace import MOST_STEPS, Step, Trace, states_formula
 from deltarule.explain.shown import Shown
@@ -144,9 +145,8 @@ def require_operations(open: Any, trace: Trace, who: str = "explain") -> None:
     there = sorted({step.operation for step in trace.steps})
     for name in [open] if isinstance(open, str) else open:
         if name not in there:
-            raise ArgumentError(
-                who, f"open: there is no {name} in the graph", f"It has {', '.join(there)}."
-            )
+            problem = f"open: there is no {name!r} in the graph"
+            raise ArgumentError(who, problem, f"It has {', '.join(there)}.")
 
 
 def as_opened(open: Collection[str] | Callable[[Step], bool]) -> Callable[[Step], bool]:

@@ -123,13 +123,22 @@ class FormulaCheck:
         intermediates: dict[str, Array],
         others: Mapping[str, Array] = MappingProxyType({}),
     ) -> dict[str, Any]:
+        read = self._read(statement, intermediates, others)
+        names = [name for line in lines for name in defined_by(line)]
         with np.errstate(all="ignore"):
-            found = solve(lines, self._read(statement, intermediates, others))
-        for line in lines:
-            for name in defined_by(line):
-                if name not in self._known:
-                    intermediates[name] = found[name]
+            found = solve(lines, dict(read))
+            if any(self._overflowed(name, found[name]) for name in names):
+                # exp(1000) / Σ exp(...), literally: some platforms have wider numbers.
+                found = solve(lines, {name: _wide(array) for name, array in read.items()})
+        intermediates.update({name: found[name] for name in names if name not in self._known})
         return found
+
+    def _overflowed(self, name: str, found: Any) -> bool:
+        return not np.all(np.isfinite(found)) and bool(np.all(np.isfinite(self._known.get(name, 0.0))))
+
+
+def _wide(array: Any) -> Any:
+    return np.asarray(array, np.longdouble) if np.asarray(array).dtype.kind == "f" else array
 
 
 def _largest(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from deltarule.autodiff.formula.expression import (
     ArrayFunction,
@@ -23,6 +24,7 @@ from deltarule.autodiff.formula.expression import (
 from deltarule.autodiff.formula.rewriting import rebuilt
 from deltarule.autodiff.formula.shape_rules import reduced_axes
 from deltarule.autodiff.formula.shapes import Shape, shape_of
+from deltarule.operations.slicing import KeyText, span
 
 Shapes = Mapping[str, Shape]
 
@@ -68,6 +70,8 @@ def _bare(expression: ArrayFunction, shapes: Shapes) -> Expression:
         return expression
     if expression.name == "reshape" and _without_ones(before) == _without_ones(after):
         return expression.arguments[0]
+    if expression.name == "slice":
+        return _without_whole_axes(expression, before)
     if expression.name == "sum_to":
         skipped = len(before) - len(after)
         axes = tuple(range(skipped)) + tuple(
@@ -84,6 +88,23 @@ def _bare(expression: ArrayFunction, shapes: Shapes) -> Expression:
         if axis != expression.options.get("axis"):
             return replace(expression, options={"axis": axis})
     return expression
+
+
+def _without_whole_axes(expression: ArrayFunction, x: Shape) -> Expression:
+    """A slice with a colon for axes that it takes whole; none behind the last part that matters."""
+    extents = iter(x)
+    key: list[Any] = []
+    for part in expression.options["key"].key:
+        extent = None if part is None else next(extents)
+        whole = isinstance(part, slice) and extent is not None and span(part, extent) == range(extent)
+        key.append(slice(None) if whole else part)
+    while key and key[-1] == slice(None):
+        key.pop()
+    if not key:
+        return expression.arguments[0]
+    shorter = KeyText(tuple(key))
+    same = str(shorter) == str(expression.options["key"])
+    return expression if same else replace(expression, options={"key": shorter})
 
 
 def _over_time(expression: ArrayFunction) -> Expression | None:

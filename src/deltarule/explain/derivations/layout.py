@@ -40,23 +40,31 @@ def wrapped(line: str, width: int = _WIDTH) -> str:
     if len(line) <= width or not equals:
         return line
     margin = line[: len(line) - len(line.lstrip())]
-    opening, body, closing = "(", right, ")"
-    parts = _pieces(body, _PLACES[0])
-    call = re.match(r"-?[\w.]+\(", right)
-    if len(parts) == 1 and call and _end_of_bracket(right, call.end() - 1) == len(right) - 1:
-        opening, body, closing = right[: call.end()], right[call.end() : -1], ")"
-    for place in _PLACES:
-        parts = _pieces(body, place)
-        if len(parts) > 1:
-            break
+    return f"{target} = {_opened(right, margin, width)}"
+
+
+def _opened(text: str, margin: str, width: int) -> str:
+    """A long expression with what is inside its brackets, its own or new ones, on lines further in."""
+    inside = _inside(text)
+    opening, body = (text[:inside], text[inside:-1]) if inside else ("(", text)
+    cut = (_pieces(body, place) for place in _PLACES)
+    parts = next((pieces for pieces in cut if len(pieces) > 1), [body])
+    further = margin + _INDENT
     rows: list[str] = []
     for part in parts:
-        if rows and len(margin + _INDENT + rows[-1]) + 1 + len(part) <= width:
+        if rows and len(further) + len(rows[-1]) + 1 + len(part) <= width:
             rows[-1] += f" {part}"
+        elif len(further) + len(part) > width and _inside(part):
+            rows.append(_opened(part, further, width))
         else:
             rows.append(part)
-    inside = "\n".join(f"{margin}{_INDENT}{row}" for row in rows)
-    return f"{target} = {opening}\n{inside}\n{margin}{closing}"
+    return "\n".join([opening, *(f"{further}{row}" for row in rows), f"{margin})"])
+
+
+def _inside(text: str) -> int:
+    """Where the inside of brackets begins, if they are a whole expression but for a sign: `* np.sum(...)`."""
+    found = re.match(r"(?:[*/@+-] |-)?[\w.]*\(", text)
+    return found.end() if found and _end_of_bracket(text, found.end() - 1) == len(text) - 1 else 0
 
 
 def _pieces(text: str, place: str) -> list[str]:

@@ -8,10 +8,10 @@ from deltarule.autodiff.formula.expression import Equation, Line, Loop
 from deltarule.autodiff.formula.rewriting import (
     defined_by,
     read_by,
-    simplified,
     with_distinct_indices,
     with_expressions,
 )
+from deltarule.autodiff.formula.simplifying import simplified
 
 
 @dataclass(eq=False)

@@ -168,7 +168,7 @@ class Trace:
         key = _key(tensor)
         if key not in self._numbers:
             self._held.append(tensor)
-            label = self._labels.get(id(tensor), tensor.name)
+            label = self._labels.get(id(tensor), tensor.name) or ""
             if isinstance(tensor, Parameter):
                 kind = "parameter"
                 label = label or (f"{node.scope}.{input_name}" if node.scope else input_name)

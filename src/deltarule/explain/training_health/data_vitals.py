@@ -10,7 +10,8 @@ import numpy as np
 from deltarule.autodiff.tensor import Array
 from deltarule.explain.training_health.label_information import MOST_ROWS, label_information
 
-_ORDERS = 20
+# As many random orders that their deviation is known to a tenth.
+_ORDERS = 100
 # Features of which distances are made.
 _MOST_COLUMNS = 4096
 # Losses whose targets are classes or probabilities, in whatever numbers they come.

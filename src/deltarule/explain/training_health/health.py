@@ -213,17 +213,18 @@ def _given(
         require_function("health", "penalty", penalty, "It gets the model, and gives one number.")
     require_together("health", model, optimizer)
     loader = as_training_data(data, batch_size, "health", seed)
+    probe = probe_batch(loader, rows, "health")
     return Setup(
         model,
         loss,
         loader,
         optimizer,  # type: ignore[arg-type]
-        probe_batch(loader, rows, "health"),
+        probe,
         penalty,
         clip_norm,
         clip_value,
         seed,
-        facts=fact_batch(loader, rows, "health"),
+        facts=fact_batch(loader, probe, "health"),
     )
 
 

@@ -52,16 +52,16 @@ def probe_batch(data: Any, rows: int, who: str, epoch: int = 0) -> tuple[Array, 
     return _some(np.concatenate(inputs)[:rows], np.concatenate(targets)[:rows], who)
 
 
-def fact_batch(data: Any, rows: int, who: str) -> tuple[Array, Array]:
+def fact_batch(data: Any, probe: tuple[Array, Array], who: str) -> tuple[Array, Array]:
     """(inputs, targets) of more rows than are measured, for what is told from the data alone.
 
-    rows    that are measured
+    probe   the rows that are measured
 
     1024 rows tell a class of one in a hundred, and more of a weak link between inputs and targets than few
     do. Of large rows it is fewer: as many as have 2²¹ numbers.
     """
-    first = probe_batch(data, rows, who)
-    size = max(1, first[0].size // len(first[0]))
+    rows = len(probe[0])
+    size = max(1, probe[0].size // rows)
     return probe_batch(data, max(rows, min(MOST_ROWS, _MOST_NUMBERS // size)), who)
 
 

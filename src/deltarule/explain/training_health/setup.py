@@ -105,18 +105,19 @@ def setup_of(trainer: Trainer, loader: Any, rows: int, seed: int) -> Setup:
     loader   batches of its training data
     rows     to measure on
     """
+    probe = probe_batch(loader, rows, "health")
     return Setup(
         trainer.model,
         trainer.loss,
         loader,
         trainer.optimizer,
-        probe_batch(loader, rows, "health"),
+        probe,
         trainer.penalty,
         trainer.clip_norm,
         trainer.clip_value,
         seed,
         trainer.progress.step,
-        fact_batch(loader, rows, "health"),
+        fact_batch(loader, probe, "health"),
     )
 
 

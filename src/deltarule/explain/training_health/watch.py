@@ -109,7 +109,7 @@ class Watch(Callback):
         self._elsewhere, self._here = self._elsewhere + self._here, 0.0
         data = self.data if self.data is not None else event.trainer.loader
         self._batch, self._known = probe_batch(data, self.probe, "Watch"), None
-        self._facts = fact_batch(data, self.probe, "Watch")
+        self._facts = fact_batch(data, self._batch, "Watch")
         if not self.records or self.records[-1].step != event.step:
             self._measure(event)
         self._plan(event)

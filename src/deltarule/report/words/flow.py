@@ -52,7 +52,8 @@ WORDS = {
     "flow.linked": (
         "Between steps the state is cut off, or other operations change it. How gradients pass from step to "
         "step is shown from the last such place on: {count} of {steps} steps.",
-        "时间步之间状态被截断，或被其他运算改变。逐步传递的分析从最后一处之后开始：{steps} 步中的 {count} 步。",
+        "时间步之间状态被截断，或被其他运算改变。"
+        "逐步传递的分析从最后一处之后开始：{steps} 步中的 {count} 步。",
     ),
     "flow.rate_none": ("A single step hands nothing on.", "只有一个时间步，没有可传递的梯度。"),
     "flow.rate_dead": (

@@ -35,6 +35,8 @@ learning rate that is named.
     exploding_over_depth       layers, rate, grown, weight_rms, usual_rms, times
                                -> initialise: layer ("" for all), initialiser, factor
     recurrence_explodes        kind, steps, rate, grown, radius -> orthogonal: layer
+    overflows                  weight_rms, usual_rms, times -> start_again
+    loss_not_finite            loss -> find_operation
     vanishing_by_activation    operation, layers, rate, left
                                -> replace_activation: layer ("" for all), old, new
     vanishing_by_weights       layers, rate, left, weight_rms, usual_rms, times
@@ -102,6 +104,8 @@ REMEDIES = (
     "check_labels",
     "restore_weights",
     "set_learning_rate",
+    "start_again",
+    "find_operation",
     "unfreeze",
     "connect",
     "connect_loss",
@@ -125,6 +129,7 @@ RULES = (
     saturation.saturated,
     depth.over_depth,
     recurrence_causes.over_time,
+    learning_rate.overflows,
     saturation.dead,
     output_causes.overconfident,
     regularisation.weight_decay,

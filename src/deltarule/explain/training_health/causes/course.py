@@ -16,6 +16,8 @@ FALLEN = 0.9
 DIVERGED = 3.0
 # Activations that let through about half of the variance.
 _HALVING = frozenset(("relu", "leaky_relu", "gelu", "gelu_tanh", "silu", "elu"))
+# Where the network scales inputs itself, what goes into its first layer differs from them by such a factor.
+_SCALED = 3.0
 _NORMALISING = frozenset(
     ("BatchNorm1d", "BatchNorm2d", "LayerNorm", "GroupNorm", "RMSNorm", "Embedding", "Dropout")
 )
@@ -109,10 +111,13 @@ def hidden_units(vitals: Vitals) -> list[UnitVitals]:
 
 
 def takes_inputs_as_they_are(vitals: Vitals) -> bool:
-    """Whether numbers go into a layer that weighs them, with no normalisation before it."""
+    """Whether numbers go into a layer that weighs them, not normalised before, nor scaled by the network."""
     if vitals.inputs.kind == "tokens" or not vitals.layers:
         return False
-    return vitals.layers[0].kind not in _NORMALISING
+    first = vitals.layers[0]
+    size = input_rms(vitals)
+    scaled = first.input_rms * _SCALED < size or size * _SCALED < first.input_rms
+    return first.kind not in _NORMALISING and not scaled
 
 
 def input_rms(vitals: Vitals) -> float:

@@ -6,7 +6,15 @@ import math
 from dataclasses import dataclass
 
 from deltarule.explain.training_health.causes.best_step import best_factor
-from deltarule.explain.training_health.causes.course import DIVERGED, Course, baseline, hidden_units, level
+from deltarule.explain.training_health.causes.course import (
+    DIVERGED,
+    FALLEN,
+    Course,
+    baseline,
+    hidden_units,
+    level,
+    usual_rms,
+)
 from deltarule.explain.training_health.causes.finding import Finding, Remedy, severity
 from deltarule.explain.training_health.causes.regularisation import batch_noise
 from deltarule.explain.training_health.vitals import Vitals
@@ -31,6 +39,8 @@ _MOVED = 0.02
 # thrown out of where it could learn.
 _THROWN = 2.0
 _BACK = 0.5
+# Weights so many times as large as usual make values overflow.
+_HUGE = 10.0
 # Share of dead units of a layer.
 _DEAD = 0.8
 
@@ -109,6 +119,26 @@ def zero(course: Course) -> list[Finding]:
     return [Finding("learning_rate_zero", "", 1.0, updates, Remedy("set_learning_rate"), last.step)]
 
 
+def overflows(course: Course) -> list[Finding]:
+    """A loss or gradients that are NaN or infinite, of weights and data that are numbers all.
+
+    Where weights are more than ten times the usual size they are to blame: seen where the first measurement
+    is that of a training which broke off, or of weights that were set so. Else it is an operation: a
+    logarithm or a division of 0, say.
+    """
+    vitals = course.first
+    weights = [each for each in vitals.parameters if each.kind in ("weight", "recurrent") and each.weight_rms]
+    if vitals.finite or not weights or not all(math.isfinite(each.weight_norm) for each in vitals.parameters):
+        return []
+    largest = max(weights, key=lambda each: each.weight_rms / usual_rms(each, ""))
+    usual = usual_rms(largest, "")
+    evidence = {"weight_rms": largest.weight_rms, "usual_rms": usual, "times": largest.weight_rms / usual}
+    if largest.weight_rms < _HUGE * usual:
+        evidence = {"loss": vitals.loss}
+        return [Finding("loss_not_finite", "", 1.0, evidence, Remedy("find_operation"), vitals.step)]
+    return [Finding("overflows", largest.layer, 1.0, evidence, Remedy("start_again"), vitals.step)]
+
+
 def too_low(course: Course) -> list[Finding]:
     """Steps so short that nothing moves.
 
@@ -182,7 +212,7 @@ def _thrown(course: Course) -> bool:
     """
     start = level(course.first)
     bound = start if (constant := baseline(course.last)) is None else max(start, constant)
-    rose = any(level(each) > _THROWN * bound for each in course.history[1:])
+    rose = any(max(level(each), each.training_loss or 0.0) > _THROWN * bound for each in course.history[1:])
     return rose and level(course.last) > _BACK * bound
 
 
@@ -191,9 +221,10 @@ def _most_dead(vitals: Vitals) -> float:
 
 
 def _moved(course: Course) -> bool:
-    """Whether a training has lowered its loss by more than a trifle."""
+    """Whether a training has lowered its loss by more than a trifle; for one look, whether it may have."""
     if not course.trained:
-        return False
+        constant = baseline(course.last)
+        return course.last.step > 0 and (constant is None or level(course.last) < FALLEN * constant)
     before, after = level(course.first), level(course.last)
     return not math.isfinite(after) or abs(after - before) > _MOVED * abs(before)
 
