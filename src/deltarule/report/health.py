@@ -27,7 +27,7 @@ _STYLE = (
     ".charts{display:grid;gap:1.5rem 2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}"
     ".charts .note{grid-column:1/-1;margin:0}"
 )
-_ROUGH = frozenset(("factor", "times", "scale", "horizon"))
+_ROUGH = frozenset(("factor", "least_factor", "times", "scale", "horizon"))
 
 
 @dataclass(frozen=True)
@@ -143,10 +143,12 @@ def _said(finding: Finding, trial: Trial | None, words: Words) -> Said:
     told = {**evidence, "layer": layer(finding.layer)}
     arguments = {name: _value(name, value, shares) for name, value in finding.remedy.arguments.items()}
     arguments["layer"] = layer(str(finding.remedy.arguments.get("layer", finding.layer)))
-    title = words(f"cause.title.{finding.cause}", **told)
+    # A learning rate may be beyond all that was tried: how far is then not known.
+    key = f"{finding.cause}.beyond" if "least_factor" in evidence else finding.cause
+    title = words(f"cause.title.{key}", **told)
     return Said(
         title[:1].upper() + title[1:],
-        words(f"cause.why.{finding.cause}", **told),
+        words(f"cause.why.{key}", **told),
         tuple((words(f"cause.of.{name}"), value) for name, value in evidence.items()),
         words(f"remedy.{finding.remedy.key}", **arguments),
         "" if trial is None else _tried(trial, words),

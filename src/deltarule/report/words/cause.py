@@ -262,6 +262,16 @@ WORDS = {
         "学习率为 {learning_rate} 时，损失从 {loss_before} 变为 {loss_after}。步长约为其 1/{factor} 时损失才"
         "会下降。",
     ),
+    "cause.title.learning_rate_too_high.beyond": (
+        "The learning rate is too high, by more than {least_factor}",
+        "学习率过高，超过合适值的 {least_factor} 倍",
+    ),
+    "cause.why.learning_rate_too_high.beyond": (
+        "With learning rate {learning_rate} the loss goes from {loss_before} to {loss_after}. Even steps of "
+        "1/{least_factor} of that length do not lower it for long.",
+        "学习率为 {learning_rate} 时，损失从 {loss_before} 变为 {loss_after}。即使步长缩短到 1/{least_factor}，"
+        "损失也不会稳定下降。",
+    ),
     "cause.title.learning_rate_too_low": (
         "The learning rate is too low, by about {factor}",
         "学习率过低，约为合适值的 1/{factor}",
@@ -278,6 +288,15 @@ WORDS = {
         "With weight_decay={weight_decay} its pull on the weights is {times} times that of the loss: they "
         "shrink towards 0, whatever the data says.",
         "weight_decay={weight_decay} 时，它对权重的作用是损失的 {times} 倍：无论数据如何，权重都会缩向 0。",
+    ),
+    "cause.title.penalty_too_strong": (
+        "The penalty on the weights is stronger than the loss",
+        "权重惩罚项强于损失",
+    ),
+    "cause.why.penalty_too_strong": (
+        "The penalty starts at {penalty}, and its gradient is {times} times as large as that of the loss: "
+        "the weights shrink towards 0, whatever the data says.",
+        "惩罚项起初为 {penalty}，其梯度是损失梯度的 {times} 倍：无论数据如何，权重都会缩向 0。",
     ),
     "cause.title.dropout_too_strong": ("Dropout in {layer} is too strong", "{layer} 的 dropout 过强"),
     "cause.why.dropout_too_strong": (
@@ -357,11 +376,14 @@ WORDS = {
     "cause.of.spread": ("spread", "离散程度"),
     "cause.of.learning_rate": ("learning rate", "学习率"),
     "cause.of.factor": ("factor", "倍数"),
+    "cause.of.least_factor": ("factor, at least", "倍数（至少）"),
     "cause.of.loss_before": ("loss before the step", "走一步前的损失"),
     "cause.of.loss_after": ("loss after the step", "走一步后的损失"),
     "cause.of.update_ratio": ("update / weight", "更新量 / 权重"),
     "cause.of.weight_decay": ("weight decay", "权重衰减"),
     "cause.of.decay": ("size of the decay", "衰减项大小"),
+    "cause.of.penalty": ("penalty", "惩罚项"),
+    "cause.of.pull": ("size of the penalty's gradient", "惩罚项的梯度大小"),
     "cause.of.gradient": ("size of the gradient", "梯度大小"),
     "cause.of.probability": ("probability of dropping", "丢弃率"),
     "cause.of.kept": ("kept", "保留比例"),

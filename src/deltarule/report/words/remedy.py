@@ -83,6 +83,10 @@ WORDS = {
     ),
     "remedy.learning_rate": ("Use a learning rate of about {rate}.", "把学习率改为约 {rate}。"),
     "remedy.weight_decay": ("Use weight_decay={value}.", "改用 weight_decay={value}。"),
+    "remedy.penalty": (
+        "Make the penalty weaker: multiply its strength by {factor}.",
+        "减弱惩罚项：把它的强度乘以 {factor}。",
+    ),
     "remedy.dropout": (
         "Drop {probability} of the units of {layer}.",
         "把 {layer} 的丢弃率降到 {probability}。",
