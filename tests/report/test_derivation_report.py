@@ -101,7 +101,7 @@ def test_text(derivations):
     lines = derivations["multi-layer perceptron"].text().splitlines()
     for part in ("Forward", "Backward: the error terms", "Gradients"):
         assert part in lines
-    assert any(re.match(r"  δ⁽¹⁾ = \(δ⁽²⁾ W⁽²⁾\) ⊙ \(1 − \(H⁽¹⁾\)\^\(⊙ 2\)\)", line) for line in lines)
+    assert any(re.match(r"  δ⁽¹⁾ = \(δ⁽²⁾ W⁽²⁾\) ⊙ \(1 − \(H⁽¹⁾\)\^⊙2\)", line) for line in lines)
 
 
 def test_markdown_has_both_forms(derivations):

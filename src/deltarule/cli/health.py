@@ -32,6 +32,7 @@ EXAMPLES = (
     ("deltarule health RUN --lang zh --output report.html", "in Chinese"),
 )
 _MEASUREMENTS = 8
+_TRIAL_STEPS = 100
 
 
 @click.command(cls=Command, examples=EXAMPLES)
@@ -47,9 +48,7 @@ _MEASUREMENTS = 8
 @click.option(
     "--try-steps",
     type=click.IntRange(2),
-    default=100,
-    show_default=True,
-    help="Updates of each trial, without the remedy and with it.",
+    help="Updates of each trial, without the remedy and with it; implies --try.  [default: 100]",
 )
 @click.option(
     "--rows", type=click.IntRange(2), default=256, show_default=True, help="Training rows to measure on."
@@ -66,7 +65,7 @@ def health(
     run: Path,
     steps: int,
     tries: bool,
-    try_steps: int,
+    try_steps: int | None,
     rows: int,
     output: Path | None,
     lang: str,
@@ -94,7 +93,8 @@ def health(
     with limited_threads(saved.config["threads"]):
         start, now = setups(saved, rows)
         history = train_for(start, steps, max(1, steps // _MEASUREMENTS)).history[1:] if steps else []
-        found = health_of_run(start, now, history, saved.name, tries, try_steps)
+        tries = tries or try_steps is not None
+        found = health_of_run(start, now, history, saved.name, tries, try_steps or _TRIAL_STEPS)
     if output is None and not json:
         output = saved.folder.path / "health.html"
     written = "" if output is None else write_report(present(found, form, lang), form, output)

@@ -16,6 +16,7 @@ from tests.explain.training_health.networks import (
     first_sign,
     images,
     line,
+    penalised,
     register,
     scale,
     stack,
@@ -336,6 +337,14 @@ def logarithm_of_negative_numbers(seed: int) -> Setup:
 
 
 @register(BROKEN, "dead_units", "0")
+def dead_at_the_bottom_of_a_deep_network(seed: int) -> Setup:
+    # No gradient passes: it is not the weights that make it vanish.
+    model = stack(64, 32, 32, 32, 10)
+    dr.nn.init.constant_(model[0].bias, -50.0)
+    return Setup(model, *digits(), entropy, _adam(model))
+
+
+@register(BROKEN, "dead_units", "0")
 def dead_by_bias(seed: int) -> Setup:
     model = stack(64, 32, 10)
     dr.nn.init.constant_(model[0].bias, -8.0)
@@ -444,6 +453,20 @@ def decayed_away(seed: int) -> Setup:
     model = stack(64, 32, 10)
     optimizer = dr.optim.SGD(model.parameters(), lr=0.1, weight_decay=1.0)
     return Setup(model, *digits(), entropy, optimizer)
+
+
+@register(BROKEN, "penalty_too_strong", "")
+def penalty_far_above_the_loss(seed: int) -> Setup:
+    model = stack(64, 32, 10)
+    return Setup(model, *digits(), entropy, _adam(model), penalty=penalised(dr.l2_penalty, 10.0))
+
+
+@register(BROKEN, "penalty_too_strong", "")
+def penalty_that_takes_all_weights_away(seed: int) -> Setup:
+    # Not much above the loss: it is what comes of it that shows.
+    model = stack(64, 32, 10)
+    optimizer = dr.optim.SGD(model.parameters(), lr=0.05)
+    return Setup(model, *digits(), entropy, optimizer, penalty=penalised(dr.l1_penalty, 0.1))
 
 
 @register(BROKEN, "dropout_too_strong")

@@ -16,6 +16,7 @@ from tests.explain.training_health.networks import (
     first_sign,
     images,
     line,
+    penalised,
     ramps,
     register,
     stack,
@@ -264,6 +265,22 @@ def online_regression(seed: int) -> Setup:
 def dropout_and_decay(seed: int) -> Setup:
     model = dr.nn.Sequential(dr.nn.Linear(64, 64), dr.nn.ReLU(), dr.nn.Dropout(0.5), dr.nn.Linear(64, 10))
     return Setup(model, *digits(), entropy, dr.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05))
+
+
+@register(HEALTHY)
+def moderate_l2_penalty(seed: int) -> Setup:
+    model = stack(64, 32, 10)
+    penalty = penalised(dr.l2_penalty, 0.01)
+    return Setup(model, *digits(), entropy, dr.optim.Adam(model.parameters(), lr=2e-3), penalty=penalty)
+
+
+@register(HEALTHY)
+def sparse_regression(seed: int) -> Setup:
+    # The penalty is larger than the loss, and lets it fall all the same.
+    model = stack(6, 32, 1)
+    penalty = penalised(dr.elastic_penalty, 0.005)
+    optimizer = dr.optim.Adam(model.parameters(), lr=5e-3)
+    return Setup(model, *line(seed), dr.l1_loss, optimizer, penalty=penalty)
 
 
 @register(HEALTHY)

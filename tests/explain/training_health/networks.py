@@ -32,6 +32,7 @@ class Setup:
     batch_size: int = 32
     updates: int = 60
     clip_norm: float | None = None
+    penalty: Callable[[Any], Any] | None = None
     looks: Sequence[int] = (0, 2, 10, 30, 60)
     rows: int = 256
 
@@ -66,7 +67,12 @@ def history(network: Network, seed: int = 0, dtype: str = "float32") -> list[Vit
     if setup.targets.dtype.kind == "f":
         setup.targets = setup.targets.astype(dtype)
     trainer = dr.Trainer(
-        setup.model, setup.optimizer, loss=setup.loss, clip_norm=setup.clip_norm, compile=False
+        setup.model,
+        setup.optimizer,
+        loss=setup.loss,
+        clip_norm=setup.clip_norm,
+        penalty=setup.penalty,
+        compile=False,
     )
     order = np.random.default_rng(seed)
     chosen = order.permutation(len(setup.inputs))[: setup.rows]
@@ -84,6 +90,7 @@ def history(network: Network, seed: int = 0, dtype: str = "float32") -> list[Vit
                 step=step,
                 batch_size=setup.batch_size,
                 clip_norm=setup.clip_norm,
+                penalty=setup.penalty,
                 training_loss=float(np.mean(losses)) if losses else None,
             )
         )
@@ -100,6 +107,11 @@ def history(network: Network, seed: int = 0, dtype: str = "float32") -> list[Vit
         if step in setup.looks:
             look(step)
     return seen
+
+
+def penalised(penalty: Callable[..., Any], strength: float) -> Callable[[Any], Any]:
+    """The penalty of the matrices of a model."""
+    return lambda model: penalty([each for each in model.parameters() if each.ndim > 1], strength)
 
 
 # ---- data

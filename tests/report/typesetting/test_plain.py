@@ -33,7 +33,7 @@ def test_every_formula_of_every_operation() -> None:
         (r"h^{-}_{t - 1}", "h⁻ₜ₋₁"),
         (r"x_{i, 0} + z_{i'}", "x[i,0] + z[i′]"),
         (r"e^{-x} + e^{x_{ij}}", "e⁻ˣ + exp(xᵢⱼ)"),
-        (r"X^{\odot 2}", "X^(⊙ 2)"),
+        (r"X^{\odot 2}", "X^⊙2"),
         (
             r"\begin{cases} 1 & \text{if } x > 0 \\ 0 & \text{otherwise} \end{cases}",
             "{1 if x > 0; 0 otherwise}",

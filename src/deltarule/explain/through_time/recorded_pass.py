@@ -41,16 +41,15 @@ class RecordedPass:
     """What happened.
 
     output      what the model gave, without its state
-    loss        of the batch;  total: the same with the penalty
+    loss        of the batch
     calls       of layers, in the order of computation
     nodes       all that was recorded up to the output, layers that the loss does not reach included
-    gradients   (node, output) -> ∂total/∂value
-    leaves      tensor -> ∂total/∂tensor; empty, as gradients are, where the total depends on none
+    gradients   (node, output) -> ∂loss/∂value
+    leaves      tensor -> ∂loss/∂tensor; empty, as gradients are, where the loss depends on none
     """
 
     output: Tensor
     loss: Tensor
-    total: Tensor
     targets: Tensor
     calls: list[LayerCall]
     nodes: list[Node]
@@ -58,7 +57,7 @@ class RecordedPass:
     leaves: dict[Tensor, Array]
 
     def gradient_of(self, tensor: Tensor) -> Array | None:
-        """∂total/∂tensor; None where none arrived."""
+        """∂loss/∂tensor; None where none arrived."""
         if tensor.node is None:
             return self.leaves.get(tensor)
         return self.gradients.get((tensor.node, tensor.output_index))
@@ -78,9 +77,7 @@ def losses(
     return output, value, value if penalty is None else value + penalty(model)
 
 
-def recorded_pass(
-    model: Module, loss: Callable[..., Tensor], penalty: Any, inputs: Array, targets: Array
-) -> RecordedPass:
+def recorded_pass(model: Module, loss: Callable[..., Tensor], inputs: Array, targets: Array) -> RecordedPass:
     """Run the model forward and back in the mode it is in, and keep everything."""
     dtype = model_dtype(model)
     batch, wanted = as_input(inputs, dtype), as_input(targets, dtype)
@@ -97,7 +94,6 @@ def recorded_pass(
                 f"expected a loss of one element, got shape {value.shape}",
                 "Reduce it over the batch.",
             )
-        total = value if penalty is None else value + penalty(model)
     ends = [each for call in calls for each in call.outputs if each.node is not None]
     nodes = nodes_below([output, *ends] if output.node is not None else ends)
     gradients: dict[tuple[Node, int], Array] = {}
@@ -108,10 +104,10 @@ def recorded_pass(
                 gradients[node, index] = gradient
 
     arrived = {}
-    if total.requires_grad:
-        arrived = backpropagate([total], [seed_for(total, None, "vitals")], observer=observe)
+    if value.requires_grad:
+        arrived = backpropagate([value], [seed_for(value, None, "vitals")], observer=observe)
     leaves = {tensor: np.asarray(each) for tensor, each in arrived.items() if tensor.node is None}
-    return RecordedPass(output, value, total, wanted, calls, nodes, gradients, leaves)
+    return RecordedPass(output, value, wanted, calls, nodes, gradients, leaves)
 
 
 def maker_of(tensor: Tensor) -> Node | None:

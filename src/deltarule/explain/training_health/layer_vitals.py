@@ -28,6 +28,8 @@ _EQUAL = 1e-4
 class ParameterVitals:
     """One parameter, its gradient on the probe batch, and its last real update.
 
+    Gradients are those of the loss; what a penalty and weight decay add to them is told apart.
+
     name, layer     "0.weight", "0"
     kind            "weight" (two axes or more), "bias", "recurrent" (the weights on a hidden state),
                     "embedding", "scale" (of a normalisation)
@@ -39,6 +41,7 @@ class ParameterVitals:
     update_norm     ‖Δw‖ of the optimiser's step at this state; None without an optimiser
     update_ratio    ‖Δw‖ / ‖w‖; None where w is zero
     decay_norm      weight decay's part: weight_decay · ‖w‖; 0 without
+    penalty_norm    the penalty's part: norm of its gradient; 0 without
     learning_rate   of its parameter group; None without an optimiser or where it is in no group
     signal          squared norm of the mean gradient over samples, without bias; may be negative by chance
     variance        trace of the covariance of the gradient of one sample
@@ -62,6 +65,7 @@ class ParameterVitals:
     update_norm: float | None
     update_ratio: float | None
     decay_norm: float
+    penalty_norm: float
     learning_rate: float | None
     signal: float | None
     variance: float | None
@@ -103,11 +107,13 @@ def parameter_vitals(
     optimizer: Optimizer | None,
     changes: Mapping[Tensor, Array],
     shares: Mapping[Any, tuple[float, float]],
+    pulls: Mapping[Tensor, Array],
 ) -> tuple[ParameterVitals, ...]:
     """Every parameter of a model.
 
     changes   parameter -> Δw of a step
     shares    parameter -> (signal, variance) of its gradient
+    pulls     parameter -> gradient of the penalty
     """
     owners = {id(each): module for module in model.modules() for each in module._parameters.values()}
     groups = {} if optimizer is None else _groups(optimizer)
@@ -141,6 +147,7 @@ def parameter_vitals(
                 update_norm=update_norm,
                 update_ratio=update_norm / weight_norm if update_norm is not None and weight_norm else None,
                 decay_norm=0.0 if group is None else float(group.get("weight_decay", 0.0)) * weight_norm,
+                penalty_norm=norm_of([pulls[parameter]]) if parameter in pulls else 0.0,
                 learning_rate=None if group is None else float(group["lr"]),
                 signal=signal,
                 variance=variance,

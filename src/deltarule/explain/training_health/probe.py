@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from deltarule.autodiff.backward import nodes_below
+from deltarule.autodiff.backward import backpropagate, nodes_below, seed_for
 from deltarule.autodiff.node import Node
-from deltarule.autodiff.recording import no_grad
+from deltarule.autodiff.recording import enable_grad, no_grad
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError
 from deltarule.explain.through_time.recorded_pass import RecordedPass, losses, maker_of, recorded_pass
@@ -122,13 +122,14 @@ def vitals(
         # The gradients of the layers are looked at all the same, those of the parameters are not.
         if frozen:
             copied.requires_grad_(True)
-        seen = recorded_pass(copied, loss, penalty, batch, wanted)
+        seen = recorded_pass(copied, loss, batch, wanted)
+        added, pulls = _pulled(copied, penalty)
         names = {id(each): name for name, each in copied.named_parameters()}
         last_weights = _last_weights(seen, names)
         cut = _cut(seen, last_weights)
         if frozen:
             copied.requires_grad_(False)
-            seen = replace(seen, leaves={})
+            seen, pulls = replace(seen, leaves={}), {}
         noise = noise and not frozen and not cut
         again()
         outputs = output_vitals(seen)
@@ -139,11 +140,12 @@ def vitals(
         changes: Mapping[Tensor, Array] = {}
         trial = None
         if stepping is not None:
-            changes = moves(stepping, seen.leaves, clip_norm, clip_value)
+            leaves = _sums(seen.leaves, pulls)
+            changes = moves(stepping, leaves, clip_norm, clip_value)
             if line and changes:
                 trial = step_vitals(
-                    *(copied, loss, penalty, batch, wanted, stepping, seen.leaves, changes),
-                    *(clip_norm, clip_value, clipped, again),
+                    *(copied, loss, penalty, batch, wanted, stepping, leaves, changes),
+                    *(float(seen.loss.item()) + added, clip_norm, clip_value, clipped, again),
                 )
         done = changes if updates is None else _by_parameter(copied, updates)
         return Vitals(
@@ -156,7 +158,7 @@ def vitals(
             inputs=input_vitals(facts[0]) if known is None else known.inputs,
             targets=target_vitals(*facts, outputs.loss) if known is None else known.targets,
             outputs=outputs,
-            parameters=parameter_vitals(copied, seen, stepping, done, shares_of(noisy)),
+            parameters=parameter_vitals(copied, seen, stepping, done, shares_of(noisy), pulls),
             units=_units(copied, seen, rounds, names),
             layers=layer_vitals(copied, seen, len(batch)),
             recurrent=tuple(recurrent_vitals(each, _arriving(seen, each)) for each in rounds),
@@ -168,6 +170,7 @@ def vitals(
                 dict.fromkeys(node.scope for node in seen.nodes if node.operation.name in _NORMALISING)
             ),
             bypass=bypassed(seen.nodes),
+            penalty=added,
             seconds=time.perf_counter() - begin,
         )
 
@@ -210,6 +213,26 @@ def _random_state_kept() -> Iterator[None]:
         yield
     finally:
         set_random_state(before)
+
+
+def _pulled(model: Module, penalty: Any) -> tuple[float, dict[Tensor, Array]]:
+    """A penalty, and tensor -> its gradient; 0 and nothing without one."""
+    if penalty is None:
+        return 0.0, {}
+    with enable_grad():
+        value = penalty(model)
+    if not isinstance(value, Tensor):
+        return float(value), {}
+    arrived = backpropagate([value], [seed_for(value, None, "vitals")]) if value.requires_grad else {}
+    return float(value.item()), {tensor: np.asarray(each) for tensor, each in arrived.items()}
+
+
+def _sums(one: Mapping[Tensor, Array], other: Mapping[Tensor, Array]) -> Mapping[Tensor, Array]:
+    """The gradients of two terms of a loss, added up."""
+    found = dict(one)
+    for tensor, gradient in other.items():
+        found[tensor] = found[tensor] + gradient if tensor in found else gradient
+    return found
 
 
 def _by_parameter(model: Module, updates: Mapping[str, Array]) -> dict[Tensor, Array]:

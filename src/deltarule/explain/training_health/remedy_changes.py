@@ -91,6 +91,17 @@ def _weight_decay(setup: Setup, arguments: Arguments) -> Changed:
     return setup, 1.0
 
 
+def _penalty(setup: Setup, arguments: Arguments) -> Changed:
+    penalty, factor = setup.penalty, float(arguments["factor"])
+    if penalty is None:
+        raise NotPossible("already")
+
+    def weaker(model: Module) -> Tensor:
+        return penalty(model) * factor
+
+    return replace(setup, penalty=weaker), 1.0
+
+
 def _clip_norm(setup: Setup, arguments: Arguments) -> Changed:
     return replace(setup, clip_norm=float(arguments["limit"]), clip_value=None), 1.0
 
@@ -276,6 +287,7 @@ def _scale(module: Module, factor: float) -> None:
 CHANGES: dict[str, Callable[[Setup, Arguments], Changed]] = {
     "learning_rate": _learning_rate,
     "weight_decay": _weight_decay,
+    "penalty": _penalty,
     "clip_norm": _clip_norm,
     "batch_size": _batch_size,
     "standardise_inputs": _standardise_inputs,

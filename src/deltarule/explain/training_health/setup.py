@@ -73,7 +73,7 @@ class Setup:
 
     def accuracy(self) -> float | None:
         """Share of the probe's rows that the model as it is gets right; None without classes."""
-        return output_vitals(recorded_pass(self.model, self.loss, None, *self.probe)).accuracy
+        return output_vitals(recorded_pass(self.model, self.loss, *self.probe)).accuracy
 
     def learns(self) -> bool:
         """Whether there is something to learn: the loss depends on a parameter that is not frozen."""

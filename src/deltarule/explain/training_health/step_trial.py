@@ -18,6 +18,9 @@ from deltarule.optim.clipping import clip_grad_norm_, clip_grad_value_
 from deltarule.optim.optimizer import Optimizer
 
 FACTORS = (0.001, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1000.0)
+# Where even the shortest of them raises the loss by more than rounding, shorter ones are tried, down to this.
+_SHORTEST = 1e-30
+_ROUNDING = 1e-4
 # Length of the step along the gradient over which its change is measured, in lengths of the weights.
 _SHORT = 3e-3
 
@@ -30,13 +33,15 @@ class StepVitals:
     learning_rate   of its first parameter group
     momentum        of SGD; 0 else
     weight_decay    of its first parameter group
-    factors         multiples of the step that were tried: 0.001 ... 1 ... 1000
-    losses          the loss at each of them, on the same batch: a step that is right lowers it, and the
-                    factor of the smallest loss tells how far the learning rate is off
-    expected        decrease of the loss that the gradient promises for the whole step: -g·Δw
+    factors         multiples of the step that were tried: 0.001 ... 1 ... 1000, and shorter ones where even
+                    the first of these raises the loss
+    losses          the loss at each of them, with the penalty (see `Vitals.total`), on the same batch: a step
+                    that is right lowers it, and the factor of the smallest loss tells how far the learning
+                    rate is off
+    expected        decrease of the same loss that the gradient promises for the whole step: -g·Δw
     curvature       gᵀHg / gᵀg on the probe batch by differences of gradients: plain gradient descent
                     diverges along g above the learning rate 2 / curvature. NaN where it is not finite
-    gradient_norm   joint norm of all gradients of the probe batch
+    gradient_norm   joint norm of all gradients of the probe batch, with the penalty's
     update_norm     joint norm of the step
     clip_norm, clip_value   limits of the training; None without
     clipped         share of the steps since the last measurement that were clipped (by norm), or of
@@ -115,6 +120,7 @@ def step_vitals(
     optimizer: Optimizer,
     leaves: Mapping[Tensor, Array],
     changes: Mapping[Tensor, Array],
+    before: float,
     clip_norm: float | None,
     clip_value: float | None,
     clipped: tuple[float, float] | None,
@@ -122,19 +128,28 @@ def step_vitals(
 ) -> StepVitals:
     """Tries multiples of a step on the batch and measures the curvature along its gradient.
 
+    leaves    parameter -> gradient, with the penalty's
     changes   parameter -> Δw
+    before    the loss with the penalty, without a step
     clipped   (share of steps that were clipped, mean factor), where a training counted them
     again     puts the random state back, so that the same units are dropped
     """
     group = optimizer.param_groups[0]
     gradients = {each: leaves[each] for each in changes}
     size = norm_of(list(gradients.values()))
-    tried = []
-    for factor in FACTORS:
+    length = norm_of(list(changes.values()))
+
+    def after(factor: float) -> float:
         again()
         with no_grad(), _moved(changes, factor):
-            _, _, total = losses(model, loss, penalty, inputs, targets)
-            tried.append(float(total.item()))
+            return float(losses(model, loss, penalty, inputs, targets)[2].item())
+
+    tried = {factor: after(factor) for factor in FACTORS}
+    shortest = FACTORS[0]
+    bearable = before + _ROUNDING * abs(before)
+    while not tried[shortest] <= bearable and shortest > _SHORTEST and math.isfinite(before + length):
+        shortest /= 10
+        tried[shortest] = after(shortest)
     if clipped is None:
         clipped = _clipping(gradients, size, clip_norm, clip_value)
     again()
@@ -143,12 +158,12 @@ def step_vitals(
         float(group["lr"]),
         float(group.get("momentum", 0.0)),
         float(group.get("weight_decay", 0.0)),
-        FACTORS,
-        tuple(tried),
+        tuple(sorted(tried)),
+        tuple(tried[factor] for factor in sorted(tried)),
         -sum(inner(gradients[each], changes[each]) for each in changes),
         _curvature(model, loss, penalty, inputs, targets, gradients, size),
         size,
-        norm_of(list(changes.values())),
+        length,
         clip_norm,
         clip_value,
         *clipped,

@@ -26,6 +26,7 @@ class Vitals:
 
     step            updates that were done before it: 0 at the initialisation
     loss            of the probe batch in training mode (dropout, batch statistics), penalty left out
+    penalty         the penalty on the weights, which training adds to the loss; 0 without one
     quiet_loss      the same in evaluation mode
     training_loss   mean of the training's own losses since the last measurement; None outside of one
     dtype           "float32" or "float64"
@@ -60,9 +61,15 @@ class Vitals:
     dropout: dict[str, float] = field(default_factory=dict)
     normalised: tuple[str, ...] = ()
     bypass: bool = False
+    penalty: float = 0.0
     seconds: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """The loss with the penalty: what the steps go down, and what `StepVitals.losses` start from."""
+        return self.loss + self.penalty
 
     @property
     def finite(self) -> bool:
         """Whether the loss and all values and gradients were numbers."""
-        return self.loss - self.loss == 0 and not any(each.not_finite for each in self.parameters)
+        return self.total - self.total == 0 and not any(each.not_finite for each in self.parameters)

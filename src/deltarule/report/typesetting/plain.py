@@ -153,7 +153,8 @@ def _raised(part: Part | None) -> str:
         return text
     if all(character in _ABOVE for character in text):
         return "".join(_ABOVE[character] for character in text)
-    return f"^{text}" if len(text) == 1 else f"^({_write(part).strip()})"
+    alone = len(text) == 1 or re.fullmatch(r"⊙\d", text)
+    return f"^{text}" if alone else f"^({_write(part).strip()})"
 
 
 def _lowered(part: Part | None) -> str:

@@ -267,10 +267,9 @@ WORDS = {
         "学习率过高，超过合适值的 {least_factor} 倍",
     ),
     "cause.why.learning_rate_too_high.beyond": (
-        "With learning rate {learning_rate} the loss goes from {loss_before} to {loss_after}. Even steps of "
-        "1/{least_factor} of that length do not lower it for long.",
-        "学习率为 {learning_rate} 时，损失从 {loss_before} 变为 {loss_after}。即使步长缩短到 1/{least_factor}，"
-        "损失也不会稳定下降。",
+        "With learning rate {learning_rate} the loss goes from {loss_before} to {loss_after}. No step "
+        "that was tried, however short, lowers it.",
+        "学习率为 {learning_rate} 时，损失从 {loss_before} 变为 {loss_after}。试过的步长再短，也不能使损失下降。",
     ),
     "cause.title.learning_rate_too_low": (
         "The learning rate is too low, by about {factor}",

@@ -46,10 +46,12 @@ learning rate that is named.
     overconfident_start        loss, uniform (ln of the classes), spread (of the logits)
                                -> scale_last_layer: layer, factor
     weight_decay_too_strong    weight_decay, decay, gradient, times -> weight_decay: value
+    penalty_too_strong         penalty, pull (of its gradient), gradient, times -> penalty: factor
     dropout_too_strong         probability, kept, loss, quiet_loss -> dropout: layer, probability
     clipped_always             clipped, limit, norm, times -> clip_norm: limit
     learning_rate_too_high     learning_rate, factor (how many times), loss_before, loss_after
-                               -> learning_rate: factor, rate
+                               -> learning_rate: factor, rate; with least_factor in place of factor, where
+                               no step that was tried is short enough -> set_learning_rate
     memory_too_short           kind, steps, rate, remains, radius, horizon (steps until 1e-3 is left), forget
                                (with gates) -> orthogonal: layer; for LSTM forget_bias: layer, value
     labels_uninformative       true, permuted, spread, deviations -> check_labels
@@ -93,6 +95,7 @@ REMEDIES = (
     "forget_bias",
     "learning_rate",
     "weight_decay",
+    "penalty",
     "dropout",
     "clip_norm",
     "batch_size",
@@ -133,6 +136,7 @@ RULES = (
     saturation.dead,
     output_causes.overconfident,
     regularisation.weight_decay,
+    regularisation.penalty,
     regularisation.dropout,
     regularisation.clipping,
     learning_rate.too_high,

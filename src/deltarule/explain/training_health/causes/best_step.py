@@ -10,7 +10,7 @@ from deltarule.explain.training_health.step_trial import StepVitals
 def best_factor(step: StepVitals, before: float) -> float:
     """The multiple of a step that lowers the loss most: the lowest point of a parabola through three tries.
 
-    before   the loss without a step
+    before   the same loss without a step: `Vitals.total`
 
     The smallest factor where every step raises the loss, the largest where none changes it.
 

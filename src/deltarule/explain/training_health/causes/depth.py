@@ -28,7 +28,8 @@ def over_depth(course: Course) -> list[Finding]:
     activation's derivative, so that the factors multiply: 0.25 per sigmoid leaves 1.5e-5 after eight. Where
     the derivative is small it is the activation that is to blame, else weights of a size that is not
     √(gain² / fan_in). Networks with skip connections do not vanish in this way; where normalisation
-    follows a layer, its weights' size does not matter.
+    follows a layer, its weights' size does not matter. Where all units of a layer are dead nothing passes,
+    whatever the weights: that is told of the units (see `saturation.dead`).
 
     Source: Glorot & Bengio 2010; He, Zhang, Ren & Sun 2015, eqs. 10 and 14; sigmoids: Hochreiter 1991.
     """
@@ -40,12 +41,18 @@ def over_depth(course: Course) -> list[Finding]:
         ratio = first.gradient / last.gradient
         gaps = len(run) - 1
         grown = _growth(run, ratio)
-        if ratio < _LEFT and not vitals.bypass:
+        if ratio < _LEFT and not vitals.bypass and not _shut(vitals, run):
             return [_vanishing(vitals, run, ratio, ratio ** (1 / gaps) if ratio > 0 else 0.0)]
         if grown > _GROWN:
             rate = grown ** (1 / gaps) if math.isfinite(grown) else math.inf
             return [_exploding(vitals, run, grown, rate)]
     return []
+
+
+def _shut(vitals: Vitals, run: Sequence[LayerVitals]) -> bool:
+    """Whether all units behind one of the layers are dead."""
+    names = {each.layer for each in run}
+    return any(each.before in names and each.dead == 1 for each in vitals.units)
 
 
 def _growth(run: Sequence[LayerVitals], ratio: float) -> float:

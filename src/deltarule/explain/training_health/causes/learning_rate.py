@@ -54,7 +54,8 @@ def too_high(course: Course) -> list[Finding]:
     higher than before (by a tenth; twice as high where nothing but the first step was looked at), at the
     start or in half of the measurements, and the training shows it: the loss has not fallen, has diverged,
     or units have died. It is too high by about 3/s, as the best single step is about three times as long as
-    what the steeper places on the way bear.
+    what the steeper places on the way bear. Where none of the steps that were tried lowers the loss, it is
+    too high by more than that, and no rate is known that would do.
 
     A training that diverged otherwise, whose units died, or whose loss was twice as high in between as at the
     start and has not come down to half of a constant's, went too fast as well, unless it is the batches that
@@ -75,13 +76,13 @@ def too_high(course: Course) -> list[Finding]:
     if not seen:
         return []
     bound = _RISE if course.trained else _FIRST_RISE
-    start = course.first.loss
+    start = course.first.total
     # A rise from a loss that is nearly 0 to one that is still small is none.
     rising = [
         each
         for each in seen
         if each.best * _TOO_LONG < 1
-        and not each.after <= each.vitals.loss + bound * max(each.vitals.loss, 0.1 * start)
+        and not each.after <= each.vitals.total + bound * max(each.vitals.total, 0.1 * start)
     ]
     worst = min(seen, key=lambda each: each.best)
     if rising and (rising[0] is seen[0] or 2 * len(rising) >= len(seen)):
@@ -91,11 +92,13 @@ def too_high(course: Course) -> list[Finding]:
     best = min(worst.best, 0.5) / _MARGIN
     evidence: dict[str, float | int | str] = {
         "learning_rate": worst.rate,
-        "factor": 1 / best,
-        "loss_before": worst.vitals.loss,
+        "factor" if worst.lowered else "least_factor": 1 / best,
+        "loss_before": worst.vitals.total if rising else worst.vitals.loss,
         "loss_after": worst.after if rising else level(course.last),
     }
-    remedy = Remedy("learning_rate", {"factor": best, "rate": _round(worst.rate * best)})
+    remedy = Remedy("set_learning_rate")
+    if worst.lowered:
+        remedy = Remedy("learning_rate", {"factor": best, "rate": _round(worst.rate * best)})
     return [
         Finding(
             "learning_rate_too_high", "", severity(1 / best, _MARGIN), evidence, remedy, worst.vitals.step
@@ -164,7 +167,7 @@ def too_low(course: Course) -> list[Finding]:
     if not ratios or len(ratios) < len(trained) or not step.learning_rate or step.gradient_norm == 0:
         return []
     ratio = max(ratios)
-    best = best_factor(step, vitals.loss)
+    best = best_factor(step, vitals.total)
     small = _SMALL_RATIO if course.trained else _SMALL_RATIO_FIRST
     if ratio > small or best < _TOO_SHORT:
         return []
@@ -183,12 +186,16 @@ def too_low(course: Course) -> list[Finding]:
 
 @dataclass(frozen=True)
 class _Look:
-    """One measurement: its learning rate, the best multiple of its step, and the loss after the step."""
+    """One measurement: its learning rate, the best multiple of its step, and the loss after the step.
+
+    lowered   whether any multiple lowers the loss: else the best one is only the shortest that was tried
+    """
 
     vitals: Vitals
     rate: float
     best: float
     after: float
+    lowered: bool
 
 
 def _look(vitals: Vitals) -> _Look | None:
@@ -196,7 +203,8 @@ def _look(vitals: Vitals) -> _Look | None:
     if step is None or not step.learning_rate or not step.gradient_norm:
         return None
     after = step.losses[step.factors.index(1.0)]
-    return _Look(vitals, step.learning_rate, best_factor(step, vitals.loss), after)
+    lowered = any(each < vitals.total for each in step.losses)
+    return _Look(vitals, step.learning_rate, best_factor(step, vitals.total), after, lowered)
 
 
 def _died(course: Course) -> bool:

@@ -39,6 +39,7 @@ CAUSES: tuple[str, ...] = (
     "dead_units",
     "overconfident_start",
     "weight_decay_too_strong",
+    "penalty_too_strong",
     "dropout_too_strong",
     "clipped_always",
     "learning_rate_too_high",
@@ -62,6 +63,7 @@ _WITHOUT_TRAINING = _STUCK | {
     "learning_rate_zero",
     "not_optimised",
     "weight_decay_too_strong",
+    "penalty_too_strong",
     "dropout_too_strong",
     "clipped_always",
 }
@@ -78,9 +80,17 @@ _TOO_LARGE = {
     "overconfident_start",
     "clipped_always",
     "weight_decay_too_strong",
+    "penalty_too_strong",
 }
-# Steps that are too long for the gradient they follow.
-_TOO_LONG = {"learning_rate_too_high", "batch_too_small"}
+# What kills units in the course of a training: steps that are too long for the gradient they follow, the
+# first ones from a loss that is far too high, and a pull of all weights to 0.
+_KILLS = {
+    "learning_rate_too_high",
+    "batch_too_small",
+    "overconfident_start",
+    "weight_decay_too_strong",
+    "penalty_too_strong",
+}
 
 _ALL: set[str] = set(CAUSES)
 
@@ -116,6 +126,7 @@ _EXPLAINS: dict[str, set[str]] = {
     "dead_units": _STUCK,
     "overconfident_start": {"learning_rate_too_high", "batch_too_small", "clipped_always"},
     "weight_decay_too_strong": _STUCK,
+    "penalty_too_strong": _STUCK | {"clipped_always"},
     "dropout_too_strong": _STUCK,
     "clipped_always": _STUCK,
     "learning_rate_too_high": {
@@ -135,14 +146,14 @@ _EXPLAINS: dict[str, set[str]] = {
 def without_consequences(found: Sequence[Finding], start: int) -> list[Finding]:
     """Findings in the order of CAUSES and then of severity, without those that another one explains.
 
-    start   step of the first measurement: units that died later did so by steps that were too long, where
-            such were found
+    start   step of the first measurement: units that died later did so by what kills units, where such was
+            found
     """
     rank = {cause: place for place, cause in enumerate(CAUSES)}
     ordered = sorted(found, key=lambda each: (rank[each.cause], -each.severity))
     late = [each for each in ordered if each.cause == "dead_units" and each.step > start]
     kept = _unexplained([each for each in ordered if each not in late])
-    if late and not any(each.cause in _TOO_LONG for each in kept):
+    if late and not any(each.cause in _KILLS for each in kept):
         kept = _unexplained(ordered)
     return kept
 

@@ -1,4 +1,4 @@
-"""Causes in what limits learning: weight decay, dropout, clipping, and batches that are mostly noise."""
+"""Causes in what limits learning: weight decay, penalties, dropout, clipping, and batches of mostly noise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deltarule.explain.training_health.vitals import Vitals
 _DECOUPLED = ("AdamW",)
 # Adaptive rules divide a gradient by its own size: how much it was shortened does not matter to them.
 _SCALE_FREE = ("Adam", "AdamW", "RMSprop", "Adagrad")
-# Decay that outweighs the gradient, and weights that are left with less than this share of their norm.
+# A pull to 0 that outweighs the gradient, and weights that are left with less than this share of their norm.
 _OUTWEIGHS = 1.0
 _OUTWEIGHS_FIRST = 10.0
 _SHRUNK = 0.5
@@ -36,8 +36,9 @@ def weight_decay(course: Course) -> list[Finding]:
 
     The decay's part of the gradient, λ‖w‖, is larger than the gradient at the start; the weights have shrunk
     below half of their norm and the loss is not below nine tenths of the best constant answer's. (At the end
-    of a good training the two balance: so the ratio alone says nothing.) Before any training, ten times the
-    gradient. For AdamW, whose decay is apart from the gradient, it is compared with the rest of the step.
+    of a good training the two balance: so the ratio alone says nothing.) Ten times the gradient is enough
+    where the weights have not shrunk so far yet, or nothing was trained. For AdamW, whose decay is apart from
+    the gradient, it is compared with the rest of the step.
 
     Source: Krogh & Hertz 1992; Loshchilov & Hutter 2019.
     """
@@ -52,12 +53,7 @@ def weight_decay(course: Course) -> list[Finding]:
         # The decay and the rest of the step are as good as orthogonal at the start.
         against = math.sqrt(max(step.update_norm**2 - decay**2, 0.0))
     times = decay / against if against else math.inf
-    if course.trained:
-        before, after = _weights(vitals), _weights(course.last)
-        stuck = level(course.last) > FALLEN * (baseline(course.last) or level(vitals))
-        if times < _OUTWEIGHS or after > _SHRUNK * before or not stuck:
-            return []
-    elif times < _OUTWEIGHS_FIRST:
+    if not _outweighed(course, times):
         return []
     evidence: dict[str, float | int | str] = {
         "weight_decay": step.weight_decay,
@@ -77,6 +73,39 @@ def weight_decay(course: Course) -> list[Finding]:
             vitals.step,
         )
     ]
+
+
+def penalty(course: Course) -> list[Finding]:
+    """A penalty that pulls the weights to 0 faster than the loss can build them up.
+
+    Told as `weight_decay` is, of the gradients of the penalty and of the loss, each over all parameters.
+
+    Source: Krogh & Hertz 1992; Tibshirani 1996.
+    """
+    vitals = course.first
+    pull = math.sqrt(sum(each.penalty_norm**2 for each in vitals.parameters))
+    against = math.sqrt(sum(each.gradient_norm**2 for each in vitals.parameters))
+    times = pull / against if against else math.inf
+    if not pull or not _outweighed(course, times):
+        return []
+    evidence: dict[str, float | int | str] = {
+        "penalty": vitals.penalty,
+        "pull": pull,
+        "gradient": against,
+        "times": times,
+    }
+    # A hundredth of the gradient leaves the direction of the step as it is.
+    remedy = Remedy("penalty", {"factor": float(f"{0.01 / times:.1g}")})
+    return [Finding("penalty_too_strong", "", severity(times, _OUTWEIGHS), evidence, remedy, vitals.step)]
+
+
+def _outweighed(course: Course, times: float) -> bool:
+    """Whether something that pulls the weights to 0, so many times the gradient, keeps them from learning."""
+    if not course.trained:
+        return times >= _OUTWEIGHS_FIRST
+    shrunk = _weights(course.last) <= _SHRUNK * _weights(course.first)
+    stuck = level(course.last) > FALLEN * (baseline(course.last) or level(course.first))
+    return stuck and times >= (_OUTWEIGHS if shrunk else _OUTWEIGHS_FIRST)
 
 
 def dropout(course: Course) -> list[Finding]:
@@ -131,7 +160,7 @@ def clipping(course: Course) -> list[Finding]:
         cut += step.clipped >= _CLIPPED and step.clip_factor < _SHORTENED
     first, last = looked[0].optimizer, looked[-1].optimizer
     assert first is not None and last is not None
-    if cut < _CLIPPED * len(looked) or best_factor(first, looked[0].loss) < _TOO_SHORT:
+    if cut < _CLIPPED * len(looked) or best_factor(first, looked[0].total) < _TOO_SHORT:
         return []
     limit = first.clip_norm if first.clip_norm is not None else first.clip_value
     evidence: dict[str, float | int | str] = {
@@ -172,7 +201,7 @@ def batch_noise(course: Course) -> list[Finding]:
     risen = not course.last.finite or _late_loss(course) > _RISEN * constant
     if not risen or noise.share < _NOISE or noise.batch_size >= first.rows:
         return []
-    best = best_factor(step, first.loss)
+    best = best_factor(step, first.total)
     if best < 1 or best * (1 - noise.share) > _TWICE or not math.isfinite(noise.scale):
         return []
     rows = 2 ** max(0, math.ceil(math.log2(max(noise.scale, 1.0))))
