@@ -64,6 +64,18 @@ def test_remedies_are_tried_on_request(broken, tmp_path):
     assert "it helps" in page.read_text(encoding="utf-8")
 
 
+def test_the_length_of_the_trials_asks_for_them(broken):
+    (trial,) = record(call("health", broken, "--try-steps", 10, "--json"))["trials"]
+    assert (trial["outcome"], trial["steps"]) == ("better", 10)
+
+
+def test_a_penalty_that_is_too_strong_is_named(tmp_path):
+    options = ["--l2", "10", "--epochs", "1", "--run-folder", tmp_path / "run", "--quiet"]
+    call("train", "digits", "mlp", *options)
+    (finding,) = record(call("health", tmp_path / "run", "--json"))["findings"]
+    assert (finding["cause"], finding["remedy"]["key"]) == ("penalty_too_strong", "penalty")
+
+
 def test_the_first_updates_can_be_watched_again(trained):
     found = record(call("health", trained["flowers"], "--steps", 16, "--json"))
     steps = [each["step"] for each in found["history"]]

@@ -40,7 +40,9 @@ def found() -> list[tuple[str, Health]]:
         built = network.build(0)
         loader = dr.data.DataLoader((built.inputs, built.targets), built.batch_size)
         probe = probe_batch(loader, 128, "test")
-        setup = Setup(built.model, built.loss, loader, built.optimizer, probe, clip_norm=built.clip_norm)
+        setup = Setup(
+            *(built.model, built.loss, loader, built.optimizer, probe, built.penalty, built.clip_norm)
+        )
         history = train_for(setup, 10, every=10).history
         results.append((network.name, Health(network.name, tuple(history), tuple(findings(history)))))
     return results
@@ -111,6 +113,22 @@ def test_every_finding_of_the_broken_networks_is_spoken(found):
                 assert why <= {*finding.evidence, "layer"}, name
     # A few need a longer training; those are tested where the rules are.
     assert len(named) > 0.8 * len(CAUSES)
+
+
+def test_a_learning_rate_beyond_all_that_was_tried_is_spoken(watched):
+    evidence = {"learning_rate": 1e39, "least_factor": 3000.0, "loss_before": 2.3, "loss_after": np.nan}
+    finding = Finding("learning_rate_too_high", "", 1.0, evidence, Remedy("set_learning_rate"))
+    for language, told in (("en", "by more than 3000"), ("zh", "超过合适值的 3000 倍")):
+        (said,) = spoken(Health("", watched.history, (finding,)), Words(language))
+        assert told in said.title
+        assert "{" not in said.why
+
+
+def test_a_penalty_stands_among_the_facts(found, watched):
+    (broken,) = [record for name, record in found if name == "penalty_far_above_the_loss"]
+    assert "penalty on the weights" in broken.text()
+    assert "loss with the penalty" in broken.html()
+    assert "penalty" not in watched.html()
 
 
 def test_chinese_is_chinese(found, watched):

@@ -144,11 +144,11 @@ def _said(finding: Finding, trial: Trial | None, words: Words) -> Said:
     arguments = {name: _value(name, value, shares) for name, value in finding.remedy.arguments.items()}
     arguments["layer"] = layer(str(finding.remedy.arguments.get("layer", finding.layer)))
     # A learning rate may be beyond all that was tried: how far is then not known.
-    key = f"{finding.cause}.beyond" if "least_factor" in evidence else finding.cause
-    title = words(f"cause.title.{key}", **told)
+    beyond = "_beyond" if "least_factor" in evidence else ""
+    title = words(f"cause.title{beyond}.{finding.cause}", **told)
     return Said(
         title[:1].upper() + title[1:],
-        words(f"cause.why.{key}", **told),
+        words(f"cause.why{beyond}.{finding.cause}", **told),
         tuple((words(f"cause.of.{name}"), value) for name, value in evidence.items()),
         words(f"remedy.{finding.remedy.key}", **arguments),
         "" if trial is None else _tried(trial, words),

@@ -196,7 +196,9 @@ def _line(health: Health, words: Words) -> Markup | None:
         series,
         title=words("health.chart_line"),
         x_label=words("health.length"),
-        y_label=words("health.loss"),
+        y_label=words(
+            "health.loss_and_penalty" if any(each.penalty for each in _ends(health)) else "health.loss"
+        ),
         log_x=True,
         log_y=_spans_decades([value for each in series for value in each.y]),
     )

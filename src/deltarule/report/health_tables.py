@@ -47,6 +47,8 @@ def _facts(first: Vitals, last: Vitals, words: Words) -> Table:
 
     add("loss_training", lambda each: each.loss)
     add("loss_evaluation", lambda each: each.quiet_loss)
+    if first.penalty or last.penalty:
+        add("penalty", lambda each: each.penalty)
     add("loss_constant", lambda each: each.targets.constant_loss)
     classes = last.outputs.classes
     if classes:

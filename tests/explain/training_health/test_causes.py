@@ -21,7 +21,7 @@ from deltarule.explain.training_health.probe import vitals
 from deltarule.explain.training_health.vitals import Vitals
 from tests.explain.training_health.broken_networks import BROKEN
 from tests.explain.training_health.healthy_networks import HEALTHY
-from tests.explain.training_health.networks import Network, Setup, digits, history, scale, stack
+from tests.explain.training_health.networks import Network, Setup, digits, history, penalised, scale, stack
 
 BY_NAME = {network.name: network for network in (*BROKEN, *HEALTHY)}
 
@@ -199,6 +199,61 @@ def test_the_learning_rate_is_too_high_by_about(name, best, times):
     assert findings(history(Network("cured", "", cured))) == []
 
 
+@pytest.mark.parametrize(("rate", "known"), [(1e20, True), (1e39, False)])
+def test_a_learning_rate_beyond_all_that_can_be_tried_is_said_to_be_so(rate, known):
+    def build(seed: int) -> Setup:
+        model = stack(64, 32, 10)
+        optimizer = dr.optim.SGD(model.parameters(), lr=rate)
+        return Setup(model, *digits(), dr.cross_entropy, optimizer, updates=2, looks=(0, 2))
+
+    (finding,) = findings(history(Network("fast", "", build)))
+    assert finding.cause == "learning_rate_too_high"
+    assert ("factor" in finding.evidence, "least_factor" in finding.evidence) == (known, not known)
+    if known:
+        assert 0.05 < finding.remedy.arguments["rate"] < 5
+    else:
+        # In float32 the step itself is infinite, and so is every part of it.
+        assert (finding.evidence["least_factor"], finding.remedy) == (3000, Remedy("set_learning_rate"))
+
+
+# At the last of them it is the penalty that makes the steps too long: each takes away five times the weights.
+@pytest.mark.parametrize(("strength", "rate"), [(1.0, 0.5), (10.0, 0.001), (10.0, 0.1), (10.0, 0.5)])
+def test_a_penalty_that_is_too_strong_is_named_and_not_the_learning_rate(strength, rate):
+    def build(seed: int) -> Setup:
+        model = stack(64, 32, 10)
+        optimizer = dr.optim.SGD(model.parameters(), lr=rate)
+        penalty = penalised(dr.l2_penalty, strength)
+        return Setup(model, *digits(), dr.cross_entropy, optimizer, updates=30, penalty=penalty)
+
+    found = findings(history(Network("pulled", "", build)))
+    assert [each.cause for each in found] == ["penalty_too_strong"]
+    weights = found[0].evidence["pull"] / strength
+    assert found[0].evidence["penalty"] == pytest.approx(0.5 * strength * weights**2, rel=1e-5)
+    assert found[0].evidence["times"] * found[0].remedy.arguments["factor"] == pytest.approx(0.01, rel=0.5)
+
+
+def test_a_penalty_that_is_not_a_number_is_told():
+    def penalty(model):
+        return dr.log(-dr.l2_penalty(model.parameters()))
+
+    look = measured(stack(64, 32, 10), *digits(100), penalty=penalty)
+    (finding,) = findings([look])
+    assert finding.cause == "loss_not_finite"
+    assert np.isnan(finding.evidence["loss"])
+
+
+def test_a_penalty_does_not_hide_a_layer_that_is_not_connected():
+    class Forgetful(dr.nn.Module):
+        def __init__(self):
+            self.used, self.forgotten = dr.nn.Linear(64, 10), dr.nn.Linear(10, 10)
+
+        def forward(self, x):
+            return self.used(x)
+
+    look = measured(Forgetful(), *digits(100), penalty=penalised(dr.l2_penalty, 0.01))
+    assert [(each.cause, each.layer) for each in findings([look])] == [("not_connected", "forgotten")]
+
+
 def with_losses(looks, *losses: float) -> list[Vitals]:
     """The measurements with other losses."""
     return [
@@ -245,6 +300,19 @@ def test_a_learning_rate_that_is_too_high_explains_the_units_that_it_kills():
     assert causes(looks) == ["learning_rate_too_high"]
     # Seen without its past, it is the dead units that can be told.
     assert causes(looks[-1:]) == ["dead_units"]
+
+
+def test_units_that_die_of_an_overconfident_start_are_no_cause():
+    def build(seed: int) -> Setup:
+        model = stack(64, 32, 32, 10)
+        scale(model[4].weight, 100)
+        optimizer = dr.optim.SGD(model.parameters(), lr=0.1)
+        return Setup(model, *digits(), dr.cross_entropy, optimizer, updates=40, looks=(0, 10, 40))
+
+    looks = history(Network("sure", "", build))
+    assert max(unit.dead for unit in looks[-1].units) > 0.8
+    assert causes(looks) == ["overconfident_start"]
+    assert causes(looks[-1:])[0] == "dead_units"
 
 
 def test_units_that_are_dead_from_the_start_are_a_cause():

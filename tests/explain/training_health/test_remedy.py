@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,6 +83,10 @@ def test_rates_limits_and_decay_are_set():
     assert changed("weight_decay", start, value=0.5).optimizer.param_groups[0]["weight_decay"] == 0.5
     assert changed("clip_norm", start, limit=2.0).clip_norm == 2.0
     assert changed("dropout", start, layer="2", probability=0.1).model[2].p == 0.1
+    pulled = replace(start, penalty=lambda _: dr.tensor(4.0))
+    assert changed("penalty", pulled, factor=0.25).penalty(start.model).item() == 1.0
+    with pytest.raises(NotPossible, match="already"):
+        changed("penalty", start, factor=0.25)
     assert start.model[2].p == 0.5
     assert start.optimizer.param_groups[0]["lr"] == 0.1
 
@@ -283,6 +288,7 @@ def test_health_names_a_cause_and_tries_its_remedy():
         *(
             "steps_too_short",
             "decayed_away",
+            "penalty_far_above_the_loss",
             "dropped_nearly_all",
             "clipped_to_nothing",
             "single_noisy_samples",
@@ -296,6 +302,7 @@ def test_the_remedy_of_a_network_that_is_broken_on_purpose_helps(name):
     found = health(
         *(built.model, built.loss, (built.inputs, built.targets), built.optimizer),
         steps=60, try_remedies=True, trial_steps=60, batch_size=built.batch_size, clip_norm=built.clip_norm,
+            penalty=built.penalty,
     )  # fmt: skip
     assert found.findings[0].cause == network.cause
     trial = found.trials[0]

@@ -131,6 +131,45 @@ def test_gradients_and_updates_are_those_of_a_real_step(rule):
     assert found.optimizer.losses[place] == pytest.approx(after, rel=1e-5)
 
 
+def test_a_penalty_is_told_apart_from_the_loss():
+    model, (inputs, targets) = network(dr.nn.Tanh()), batch()
+    optimizer = dr.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+
+    def penalty(model):
+        return dr.l2_penalty([each for each in model.parameters() if each.ndim > 1], 3.0)
+
+    plain = vitals(model, dr.cross_entropy, inputs, targets, optimizer)
+    found = vitals(model, dr.cross_entropy, inputs, targets, optimizer, penalty=penalty)
+    loss = dr.cross_entropy(model(inputs), targets) + penalty(model)
+    assert (found.loss, plain.penalty) == (plain.loss, 0.0)
+    assert found.total == pytest.approx(loss.item(), rel=1e-6)
+    for each, other in zip(found.parameters, plain.parameters, strict=True):
+        assert each.gradient_norm == other.gradient_norm
+        pull = 3.0 * each.weight_norm if "weight" in each.name else 0.0
+        assert (other.penalty_norm, each.penalty_norm) == (0.0, pytest.approx(pull, rel=1e-6))
+    # The step is that of both, and so are the losses along it.
+    loss.backward()
+    size = np.sqrt(sum(float((each.grad.numpy() ** 2).sum()) for each in model.parameters()))
+    optimizer.step()
+    after = dr.cross_entropy(model(inputs), targets) + penalty(model)
+    step = found.optimizer
+    assert step.gradient_norm == pytest.approx(size, rel=1e-5)
+    assert step.losses[step.factors.index(1.0)] == pytest.approx(after.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("rate", "shortest"), [(1.0, 1e-3), (1e6, 1e-7), (1e20, 1e-21)])
+def test_shorter_steps_are_tried_until_one_no_longer_raises_the_loss(rate, shortest):
+    model = dr.nn.Linear(1, 1, bias=False)
+    fill(model.weight, 1.0)
+    optimizer = dr.optim.SGD(model.parameters(), lr=rate)
+    inputs = np.full((8, 1), 3.0, np.float32)
+    found = vitals(model, dr.mse_loss, inputs, np.zeros((8, 1), np.float32), optimizer)
+    factors = found.optimizer.factors
+    assert factors[0] == pytest.approx(shortest, rel=1e-6, abs=0)
+    assert list(factors) == sorted(factors)
+    assert (found.optimizer.losses[0] < found.loss, len(factors) == 9) == (True, rate == 1.0)
+
+
 def test_the_curvature_of_a_square_is_its_second_derivative():
     # L = mean((x w)²) has the Hessian 2 mean(x²) in one dimension.
     model = dr.nn.Linear(1, 1, bias=False)

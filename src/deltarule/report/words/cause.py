@@ -262,14 +262,15 @@ WORDS = {
         "学习率为 {learning_rate} 时，损失从 {loss_before} 变为 {loss_after}。步长约为其 1/{factor} 时损失才"
         "会下降。",
     ),
-    "cause.title.learning_rate_too_high.beyond": (
+    "cause.title_beyond.learning_rate_too_high": (
         "The learning rate is too high, by more than {least_factor}",
         "学习率过高，超过合适值的 {least_factor} 倍",
     ),
-    "cause.why.learning_rate_too_high.beyond": (
+    "cause.why_beyond.learning_rate_too_high": (
         "With learning rate {learning_rate} the loss goes from {loss_before} to {loss_after}. No step "
         "that was tried, however short, lowers it.",
-        "学习率为 {learning_rate} 时，损失从 {loss_before} 变为 {loss_after}。试过的步长再短，也不能使损失下降。",
+        "学习率为 {learning_rate} 时，损失从 {loss_before} 变为 {loss_after}。试过的步长再短，也不能使损失下"
+        "降。",
     ),
     "cause.title.learning_rate_too_low": (
         "The learning rate is too low, by about {factor}",

@@ -137,7 +137,7 @@ def overflows(course: Course) -> list[Finding]:
     usual = usual_rms(largest, "")
     evidence = {"weight_rms": largest.weight_rms, "usual_rms": usual, "times": largest.weight_rms / usual}
     if largest.weight_rms < _HUGE * usual:
-        evidence = {"loss": vitals.loss}
+        evidence = {"loss": vitals.total}
         return [Finding("loss_not_finite", "", 1.0, evidence, Remedy("find_operation"), vitals.step)]
     return [Finding("overflows", largest.layer, 1.0, evidence, Remedy("start_again"), vitals.step)]
 

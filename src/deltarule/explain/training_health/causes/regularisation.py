@@ -104,8 +104,8 @@ def _outweighed(course: Course, times: float) -> bool:
     if not course.trained:
         return times >= _OUTWEIGHS_FIRST
     shrunk = _weights(course.last) <= _SHRUNK * _weights(course.first)
-    stuck = level(course.last) > FALLEN * (baseline(course.last) or level(course.first))
-    return stuck and times >= (_OUTWEIGHS if shrunk else _OUTWEIGHS_FIRST)
+    fallen = level(course.last) <= FALLEN * (baseline(course.last) or level(course.first))
+    return not fallen and times >= (_OUTWEIGHS if shrunk else _OUTWEIGHS_FIRST)
 
 
 def dropout(course: Course) -> list[Finding]:
