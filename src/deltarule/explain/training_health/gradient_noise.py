@@ -14,7 +14,7 @@ import numpy as np
 from deltarule.autodiff.backward import backpropagate, gradients, seed_for
 from deltarule.autodiff.recording import enable_grad
 from deltarule.autodiff.tensor import Array, Tensor
-from deltarule.explain.through_time.recorded_pass import RecordedPass, losses
+from deltarule.explain.training_health.recorded_pass import RecordedPass, losses
 from deltarule.explain.training_health.step_trial import inner
 from deltarule.nn.module import Module, Parameter
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.tensor import Array, Tensor
-from deltarule.explain.through_time.recorded_pass import RecordedPass
-from deltarule.explain.through_time.recurrences import is_recurrent
+from deltarule.explain.training_health.recorded_pass import RecordedPass
+from deltarule.explain.training_health.recurrences import is_recurrent
 from deltarule.explain.training_health.step_trial import norm_of
 from deltarule.nn.embedding import Embedding
 from deltarule.nn.module import Module

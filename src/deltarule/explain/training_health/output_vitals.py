@@ -8,8 +8,8 @@ import numpy as np
 
 from deltarule.autodiff.backward import nodes_below
 from deltarule.autodiff.tensor import Array, Tensor
-from deltarule.explain.through_time.recorded_pass import MOVING, RecordedPass, maker_of
 from deltarule.explain.training_health.data_vitals import OF_CLASSES, OF_PROBABILITIES
+from deltarule.explain.training_health.recorded_pass import MOVING, RecordedPass, maker_of
 
 
 @dataclass(frozen=True)

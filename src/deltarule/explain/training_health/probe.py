@@ -17,13 +17,13 @@ from deltarule.autodiff.node import Node
 from deltarule.autodiff.recording import enable_grad, no_grad
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import ArgumentError
-from deltarule.explain.through_time.recorded_pass import RecordedPass, losses, maker_of, recorded_pass
-from deltarule.explain.through_time.recurrences import Recurrence, recurrences
 from deltarule.explain.training_health.arguments import require_function
 from deltarule.explain.training_health.data_vitals import input_vitals, plain_array, target_vitals
 from deltarule.explain.training_health.gradient_noise import gradient_noise, label_signal, shares_of
 from deltarule.explain.training_health.layer_vitals import bypassed, layer_vitals, parameter_vitals
 from deltarule.explain.training_health.output_vitals import output_vitals
+from deltarule.explain.training_health.recorded_pass import RecordedPass, losses, maker_of, recorded_pass
+from deltarule.explain.training_health.recurrences import Recurrence, recurrences
 from deltarule.explain.training_health.recurrent_vitals import recurrent_vitals
 from deltarule.explain.training_health.step_trial import moves, step_vitals
 from deltarule.explain.training_health.unit_activity import nearest, unit_vitals

@@ -8,8 +8,8 @@ import numpy as np
 
 from deltarule.autodiff.tensor import Array
 from deltarule.explain.through_time.gradient_rate import fitted_rate
-from deltarule.explain.through_time.recurrences import Recurrence
 from deltarule.explain.through_time.spectra import estimated_radius, log_of, spectral_norm, spectral_radius
+from deltarule.explain.training_health.recurrences import Recurrence
 
 # Rows of the cell that the Jacobians of a few steps may take.
 _MOST_ROWS = 4096

@@ -14,10 +14,10 @@ import numpy as np
 from deltarule.autodiff.recording import enable_grad, no_grad
 from deltarule.autodiff.tensor import Array, Tensor
 from deltarule.errors import NonFiniteError
-from deltarule.explain.through_time.recorded_pass import losses, recorded_pass
 from deltarule.explain.training_health.output_vitals import output_vitals
 from deltarule.explain.training_health.probe import vitals
 from deltarule.explain.training_health.probe_batch import fact_batch, probe_batch
+from deltarule.explain.training_health.recorded_pass import losses, recorded_pass
 from deltarule.explain.training_health.vitals import Vitals
 from deltarule.nn.module import Module
 from deltarule.operations.random import get_random_state, manual_seed, set_random_state

@@ -12,7 +12,7 @@ import numpy as np
 from deltarule.autodiff.backward import backpropagate, seed_for
 from deltarule.autodiff.recording import enable_grad, no_grad
 from deltarule.autodiff.tensor import Array, Tensor
-from deltarule.explain.through_time.recorded_pass import losses
+from deltarule.explain.training_health.recorded_pass import losses
 from deltarule.nn.module import Module
 from deltarule.optim.clipping import clip_grad_norm_, clip_grad_value_
 from deltarule.optim.optimizer import Optimizer

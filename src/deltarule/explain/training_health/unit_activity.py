@@ -9,7 +9,7 @@ import numpy as np
 
 from deltarule.autodiff.node import Node
 from deltarule.autodiff.tensor import Array
-from deltarule.explain.through_time.recurrences import Recurrence
+from deltarule.explain.training_health.recurrences import Recurrence
 
 # Squashing functions: their largest derivative, at 0.
 _SQUASHING = {"sigmoid": 0.25, "tanh": 1.0}

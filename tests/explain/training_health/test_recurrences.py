@@ -5,7 +5,7 @@ import pytest
 
 import deltarule as dr
 from deltarule.autodiff.backward import nodes_below
-from deltarule.explain.through_time.recurrences import recurrences
+from deltarule.explain.training_health.recurrences import recurrences
 
 
 def of(loss):
