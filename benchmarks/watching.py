@@ -11,8 +11,9 @@ two equal ones differ by 4 %, and the speed of the machine changes by a quarter 
 
 Printed are milliseconds of an undisturbed step (without the watch, and between its measurements), of a
 measurement, of what is lost after it, and the share of both together in the time of the training. Left out
-of the share is the last measurement of each round, which is made in any case. --budget sets the share that
-the clock keeps to, --every measures each so many steps instead, which tells the middle columns faster.
+of the share are the first and the last measurement of each round, which are made in any case; the clock
+counts them, so that a round must be long before it measures again. --budget sets the share that it keeps
+to, --every measures each so many steps instead, which tells the middle columns faster.
 """
 
 from __future__ import annotations
@@ -87,14 +88,15 @@ def measure(
         train(made, epochs, [clock])
         plain.append(float(np.median(np.diff(clock.times))))
         first, second = Clock(), Clock()
-        done = len(watch.records)
+        done, start = len(watch.records), made.progress.step
         whole += train(made, epochs, [first, watch, second])
         # What the watch took at each step, and how long each step was, without it.
         inside = np.subtract(second.times, first.times)
         steps = np.subtract(first.times[1:], second.times[:-1])
         undisturbed.append(float(np.median(steps)))
-        made_in = watch.records[done:-1]
-        whole -= watch.records[-1].seconds
+        new = watch.records[done:]
+        made_in = [each for each in new[:-1] if each.step > start]
+        whole -= sum(each.seconds for each in new if each not in made_in)
         measuring += sum(each.seconds for each in made_in)
         count += len(made_in)
         for at in np.sort(np.argsort(inside)[len(inside) - len(made_in) :]):
@@ -107,7 +109,8 @@ def measure(
         "between": float(np.median(undisturbed)),
         "measurement": float(np.median(took)) if took else float("nan"),
         "lost": lost,
-        "share": (measuring + count * lost) / whole,
+        # In a round that is too short for a measurement there is nothing to tell.
+        "share": (measuring + count * lost) / whole if count else float("nan"),
         "count": count,
     }
 

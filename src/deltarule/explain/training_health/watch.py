@@ -44,12 +44,12 @@ class Watch(Callback):
 
     Cost: with the default setting at most 3 % of the training's time. The clock aims at 2.4 % for the
     measurements, and waits the longer the dearer one was; the rest is for the steps after one, which find
-    their caches cold. Measured by benchmarks/watching.py on two cores, all included: 2.0 % for an MLP
-    784-512-256-10, 2.3 % for LeNet, 1.9 % for an LSTM, 2.4 % for an MLP 2-16-2. One measurement takes about
-    as long as 10 to 120 compiled steps, 4 to 100 ms, and costs the steps after it 5 to 10 % of that again. A
-    step in between pays 0.2 µs. The first and the last measurement come on top, and with the first the facts
-    of the data: 5 ms for rows of 20 numbers, 0.1 s for those of 1000. In a training of a few seconds they are
-    most of the cost. With `every` there is no such limit.
+    their caches cold. Measured by benchmarks/watching.py on two cores, all included: 1.7 % for an MLP
+    784-512-256-10, 2.2 % for LeNet, 1.7 % for a CNN on 3x32x32 and for an LSTM, 2.4 % for an MLP 2-16-2. One
+    measurement takes about as long as 12 to 130 compiled steps, 4 to 120 ms, and costs the steps after it 4
+    to 13 % of that again; the first one looks at the data as well and takes 6 to 480 ms. A step in between
+    pays 0.2 µs. The first and the last measurement are made in any case: in a training of a few seconds they
+    are most of the cost. With `every` there is no such limit.
 
     Raises ArgumentError for options out of range, and what `vitals` raises.
 
