@@ -102,5 +102,5 @@ def test_formulas_read_as_one_would_write_them() -> None:
     assert written(reshape(x, (2, 1, 6)))[0] == "y_{ijk} = x_{ik}"
     assert written(permute_dims(x)) == ("y_{ji} = x_{ij}", r"Y = X^{\mathsf{T}}")
     assert written(flip(x, 1))[0] == "y_{ij} = x_{i, 5 - j}"
-    assert written(x[1, 2::3]) == (r"y_{i} = x_{1, 3 \, i + 2}", r"Y = X_{\left[1, 2:6:3\right]}")
+    assert written(x[1, 2::3]) == (r"y_{i} = x_{1, 3 \, i + 2}", r"Y = {X}_{\left[1, 2:6:3\right]}")
     assert written(concat([x, x], 1))[1] == r"Y = \operatorname{concat}_{1}\left(X^{(0)}, X^{(1)}\right)"
