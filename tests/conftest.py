@@ -1,12 +1,16 @@
 """What every test shares: how hypothesis draws its examples, and where compiled code is kept."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from deltarule.operations.random import manual_seed
+
+# A gate in the background of a shell inherits that Ctrl-C is ignored, and tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Compiled once for all tests, those in processes of their own included, and for the next time.
 os.environ.setdefault("DELTARULE_CACHE", str(Path(__file__).parent.parent / ".pytest_cache" / "deltarule"))
