@@ -6,7 +6,7 @@ dr.explain.example("lstm").html("lstm.html")        deltarule explain --example 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -242,8 +242,3 @@ EXAMPLES: dict[str, Callable[[], Explanation]] = {
     "lstm": _lstm,
     "attention": _attention,
 }
-
-
-def example_names() -> Sequence[str]:
-    """Names of all examples, in the order of the lectures."""
-    return tuple(EXAMPLES)

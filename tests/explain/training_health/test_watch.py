@@ -181,6 +181,15 @@ def test_a_training_that_goes_on_is_watched_on():
     trainer = trained([watch], epochs=4)
     trainer.fit(trainer.loader, epochs=8)
     assert [each.step for each in watch.records] == [0, 50, 64, 100, 128]
+    assert watch.records[-1].inputs is watch.records[0].inputs
+
+
+def test_facts_of_other_data_are_measured_anew():
+    watch = Watch(every=50)
+    trainer = trained([watch], epochs=4)
+    inputs, targets = data()
+    trainer.fit(dr.data.DataLoader((inputs + 100, targets), 16), epochs=8)
+    assert watch.records[-1].inputs.mean > 99 > watch.records[0].inputs.mean
 
 
 def test_a_training_that_breaks_off_is_measured_where_it_broke():

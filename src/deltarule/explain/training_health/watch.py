@@ -6,6 +6,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from deltarule.autodiff.tensor import Array
 from deltarule.errors import ArgumentError
 from deltarule.explain.training_health.arguments import require_pair, require_share, require_whole
@@ -107,9 +109,13 @@ class Watch(Callback):
         """The first measurement."""
         self._step = self._first = event.step
         self._elsewhere, self._here = self._elsewhere + self._here, 0.0
+        begin = time.perf_counter()
         data = self.data if self.data is not None else event.trainer.loader
-        self._batch, self._known = probe_batch(data, self.probe, "Watch"), None
-        self._facts = fact_batch(data, self._batch, "Watch")
+        before, self._batch = self._batch, probe_batch(data, self.probe, "Watch")
+        if before is None or not all(map(np.array_equal, before, self._batch)):
+            # A training that goes on with the same data knows their facts.
+            self._known, self._facts = None, fact_batch(data, self._batch, "Watch")
+        self.seconds += time.perf_counter() - begin
         if not self.records or self.records[-1].step != event.step:
             self._measure(event)
         self._plan(event)

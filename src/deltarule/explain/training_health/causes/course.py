@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deltarule.explain.training_health.layer_vitals import LayerVitals, ParameterVitals
+from deltarule.explain.training_health.layer_vitals import ParameterVitals
 from deltarule.explain.training_health.unit_activity import UnitVitals
 from deltarule.explain.training_health.vitals import Vitals
 
@@ -98,11 +98,6 @@ def usual_rms(parameter: ParameterVitals, operation: str) -> float:
 def weight_of(vitals: Vitals, layer: str) -> ParameterVitals | None:
     """The matrix on a layer's inputs, the first of several."""
     return next((each for each in vitals.parameters if each.layer == layer and each.kind == "weight"), None)
-
-
-def layer_of(vitals: Vitals, name: str) -> LayerVitals | None:
-    """The vitals of a layer by its name."""
-    return next((each for each in vitals.layers if each.layer == name), None)
 
 
 def hidden_units(vitals: Vitals) -> list[UnitVitals]:
